@@ -1,9 +1,11 @@
 import { appendFile, mkdir, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { loadSettings, type Settings } from '@sallyport/config';
 import { openRedisStore, openSqliteStore, type Store } from '@sallyport/store';
 import { spawnRedis, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
-import { generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { pack } from 'tar-stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { checkBackup, type Key, type Lock, makeBackup, restoreBackup } from './index.js';
 
@@ -183,6 +185,64 @@ describe('a backup', () => {
 
   it('is not made where there is no site', async () => {
     await expect(there().backup(there().root.file('site.backup'))).rejects.toMatchObject({ type: 'site-incomplete' });
+  });
+});
+
+/** An archive that somebody has made who knows only the public key of the backups. */
+async function forged(path: string, entries: readonly { readonly name: string; readonly mode?: number }[]) {
+  const archive = pack();
+  const folders = { config: '/a', state: '/b', data: '/c' };
+  const first = { format: 'sallyport-backup', layout: 1, version: '1.2.3', siteId, createdAt: now.toISOString() };
+  archive.entry(
+    { name: 'manifest.json' },
+    JSON.stringify({ ...first, host: 'h', folders, store: 'sqlite', hasFiles: false, outside: [] }),
+  );
+  for (const entry of entries) archive.entry(entry, 'forged');
+  archive.entry({ name: 'end.json' }, JSON.stringify({ files: entries.length, storeRecords: 0 }));
+  archive.finalize();
+  const encrypter = new Encrypter();
+  for (const recipient of 'recipients' in lock ? lock.recipients : []) encrypter.addRecipient(recipient);
+  await writeFile(path, await encrypter.encrypt(await buffer(archive)));
+}
+
+describe('a forged backup', () => {
+  let machine: Machine;
+  beforeEach(() => {
+    machine = new Machine(temporaryDirectory());
+  });
+  afterEach(() => machine.root.remove());
+
+  it.each([
+    'config/../../outside',
+    '/etc/outside',
+    'data/store/sallyport.db',
+    'state/site/restoring',
+    'config/.restore-config/x',
+  ])('with the entry %s changes nothing', async (name) => {
+    await forged(machine.root.file('forged'), [{ name }]);
+    await expect(machine.restore(machine.root.file('forged'))).rejects.toMatchObject({ type: 'invalid-request' });
+    expect(await readdir(machine.root.file('etc'))).toEqual([]);
+  });
+
+  it('gives no file the rights of its owner', async () => {
+    await forged(machine.root.file('forged'), [{ name: 'config/tool', mode: 0o6755 }]);
+    await machine.restore(machine.root.file('forged'));
+    expect((await stat(machine.root.file('etc', 'tool'))).mode & 0o7777).toBe(0o755);
+  });
+
+  it('takes no folder of the state or the data from the settings', async () => {
+    await machine.write('etc/journal/pki-signer/host.000001.ndjson', 'line');
+    await forged(machine.root.file('forged'), [{ name: 'config/journal/x' }, { name: 'config/data/x' }]);
+    await machine.restore(machine.root.file('forged'));
+    expect(await readdir(machine.root.file('etc', 'journal'))).toEqual(['pki-signer']);
+    expect(await readdir(machine.root.file('etc', 'data'))).toEqual(['store']);
+  });
+
+  it('leaves no opened keys behind when it cannot be restored', async () => {
+    const name = `config/${'n'.repeat(300)}`;
+    await forged(machine.root.file('forged'), [{ name: 'data/pki/key' }, { name }]);
+    await expect(machine.restore(machine.root.file('forged'))).rejects.toThrow('ENAMETOOLONG');
+    expect(await readdir(machine.root.file('etc'), { recursive: true })).toEqual(['data']);
   });
 });
 

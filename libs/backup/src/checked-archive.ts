@@ -5,6 +5,7 @@ import type { StoreRecord } from '@sallyport/store';
 import { z } from 'zod';
 import { type ArchiveEntry, archiveEntries, type Key } from './archive-reader.js';
 import { archiveEnd, endName, type FolderName, folderName, type Manifest, manifest, manifestName } from './manifest.js';
+import { leftover } from './site-files.js';
 
 /** A file of the archive, and where it belongs. */
 export interface ArchivedFile extends ArchiveEntry {
@@ -62,8 +63,12 @@ function manifestFrom(name: string, text: string): Manifest {
 function archivedFile(entry: ArchiveEntry): ArchivedFile {
   const [top, ...parts] = entry.name.split('/');
   const folder = folderName.safeParse(top).data;
-  const isPlain = parts.length > 0 && parts.every((part) => part !== '' && part !== '.' && part !== '..');
-  if (folder !== undefined && isPlain && !entry.name.includes('\0')) return { ...entry, folder, path: parts.join('/') };
+  const isPlain =
+    parts.length > 0 && parts.every((part) => part !== '' && part !== '.' && part !== '..' && !leftover.test(part));
+  // The store comes as records, which are checked.
+  const isStore = folder === 'data' && parts[0] === 'store';
+  if (folder !== undefined && isPlain && !isStore && !entry.name.includes('\0'))
+    return { ...entry, folder, path: parts.join('/') };
   throw new Problem(
     'invalid-request',
     `The backup has an entry that does not belong there: ${JSON.stringify(entry.name)}.`,

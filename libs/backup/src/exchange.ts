@@ -44,10 +44,15 @@ export class Exchange {
       await this.replace(join(this.staging.state, 'site', name), join(state, 'site', name));
   }
 
-  /** Files of this machine that the backup does not have stay where they are. */
+  /**
+   * Files of this machine that the backup does not have stay where they are. What is a folder of the state or of the data
+   * here comes from those parts of the backup, and never from its settings.
+   */
   async settings(): Promise<void> {
+    const { config, state, data } = this.folders;
+    const others = [...stateNames.map((name) => join(state, name)), state, data];
     for (const name of await namesIn(this.staging.config))
-      await this.replace(join(this.staging.config, name), join(this.folders.config, name));
+      if (!others.includes(join(config, name))) await this.replace(join(this.staging.config, name), join(config, name));
   }
 
   /** CA keys, and what devices have stored if the backup has it. */

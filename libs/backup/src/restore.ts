@@ -64,6 +64,9 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
     return await restore.run();
   } catch (error) {
     throw problemOf(error);
+  } finally {
+    // Keys and secrets lie open in it, and it takes room on a disk that may be full.
+    await restore.clearStaging();
   }
 }
 
@@ -99,7 +102,6 @@ class Restore {
     await writeFile(restoring, `${this.options.now.toISOString()}\n`);
     const aside = await this.exchange(stagedFile);
     await removeIfPresent(restoring);
-    await this.clearStaging();
     return { manifest, ...this.counts, aside };
   }
 
@@ -117,7 +119,8 @@ class Restore {
   private async stage({ folder, path, mode, content }: ArchivedFile): Promise<void> {
     const target = join(this.staging[folder], path);
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-    await writeStreamAtomic(target, content, mode);
+    // No file of a site runs with the rights of its owner.
+    await writeStreamAtomic(target, content, mode & 0o777);
     this.counts.files += 1;
   }
 
@@ -152,7 +155,7 @@ class Restore {
     return exchange.aside;
   }
 
-  private async clearStaging(): Promise<void> {
+  async clearStaging(): Promise<void> {
     for (const folder of folderName.options) await rm(this.staging[folder], { recursive: true, force: true });
   }
 }

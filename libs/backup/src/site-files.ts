@@ -13,8 +13,8 @@ export interface SiteFile {
   readonly path: string;
 }
 
-/** What lies aside after a restore or a new founding, and what a killed writer has left. */
-const leftover = /(\.before-\d{8}T\d{6}Z$|^\.restore-|^\..*\.tmp$|^restoring$)/;
+/** Names of what lies aside after a restore or a new founding, and of what a killed writer has left. */
+export const leftover = /(\.before-\d{8}T\d{6}Z$|^\.restore-|^\..*\.tmp$|^restoring$)/;
 
 /** Folders of the data that hold what was transferred. */
 const transferred = ['file-transfer', 'cache', 'connector'];

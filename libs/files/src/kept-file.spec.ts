@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeFolder, writeFileAtomic } from './index.js';
+import { makeFolder, writeFileAtomic, writeStreamAtomic } from './index.js';
 
 const isRoot = process.getuid?.() === 0;
 let folder: string;
@@ -26,6 +26,9 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const at = (name: string) => join(folder, name);
+async function* pieces(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
 const shape = async (name: string) => {
   const { uid, gid, mode } = await stat(at(name));
   return { uid, gid, mode: mode & 0o777 };
@@ -67,7 +70,17 @@ describe('a file that is replaced stays as it was', () => {
 
   it('and a pipe is not replaced', async () => {
     execFileSync('mkfifo', [at('pipe')]);
-    await expect(writeFileAtomic(at('pipe'), 'new', 0o444)).rejects.toMatchObject({ code: 'ENODEV', path: at('pipe') });
+    const refused = { code: 'ENODEV', path: at('pipe') };
+    await expect(writeFileAtomic(at('pipe'), 'new', 0o444)).rejects.toMatchObject(refused);
+    await expect(writeStreamAtomic(at('pipe'), pieces('new'), 0o444)).rejects.toMatchObject(refused);
+    expect((await lstat(at('pipe'))).isFIFO()).toBe(true);
+  });
+
+  it('and a stream goes where the link leads', async () => {
+    await symlink('real', at('link'));
+    await writeStreamAtomic(at('link'), pieces('new'), 0o600);
+    expect((await lstat(at('link'))).isSymbolicLink()).toBe(true);
+    expect(await readFile(at('real'), 'utf8')).toBe('new');
   });
 });
 
