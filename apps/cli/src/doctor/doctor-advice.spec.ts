@@ -111,6 +111,18 @@ describe('doctor, where a person has to act', () => {
     );
   });
 
+  it('knows of a revocation in the registry before the next list does', async () => {
+    await using site = await mutualSite();
+    const revoked = () => ({ ...description, deviceId: 'operator', state: 'revoked' });
+    site.admin['device-registry'].routes.set('GET /v1/devices/operator', revoked);
+
+    expect((await examine(site.run)).findings[0]).toMatchObject({
+      id: 'revocation',
+      what: `${site.operator.cert} is refused everywhere: its name was revoked in the registry.`,
+      fix: expect.stringContaining('device enroll-token --reinstate --profile admin operator'),
+    });
+  });
+
   it('names what a service lacks', async () => {
     await using site = await mutualSite();
     site.admin.agent.routes.set('GET /readyz', () => ({ ready: false, faults: { mqtt: 'is not connected' } }));

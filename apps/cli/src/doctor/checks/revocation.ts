@@ -28,6 +28,8 @@ interface Used {
   readonly issuers: readonly Certificate[];
   /** The command that gives a new one. */
   readonly fix: string;
+  /** The registry knows of the revocation before the next list does. */
+  readonly isRefused: boolean;
   readonly breaks: readonly Part[];
 }
 
@@ -45,37 +47,47 @@ async function usedCertificates(checked: CheckedSite): Promise<Used[]> {
     { path: administrator(settings).files.certPath, keyPath: administrator(settings).files.keyPath },
   ].map((one) => ({ ...one, parts: ['client http', 'client mqtt'] as const }));
   const ofSite = [...shown, ...(level === 'mutual' ? clients : [])].map(({ path, keyPath, parts }) =>
-    used(checked, { path, breaks: parts, fix: (leaf) => replacement(checked, { path, keyPath, leaf, secure }) }),
+    used(checked, {
+      path,
+      breaks: parts,
+      fix: (leaf, isRefused) => replacement(checked, { path, keyPath, leaf, secure, isRefused }),
+    }),
   );
-  const own = used(checked, { path: device.certPath, breaks: [], fix: async (leaf) => enrolment(checked, leaf) });
+  const own = used(checked, { path: device.certPath, breaks: [], fix: (leaf) => enrolment(checked, leaf) });
   return (await Promise.all([...ofSite, own])).flat();
 }
 
 interface Place {
   readonly path: string;
   readonly breaks: readonly Part[];
-  readonly fix: (leaf: Certificate) => Promise<string>;
+  readonly fix: (leaf: Certificate, isRefused: boolean) => string;
 }
 
 async function used(checked: CheckedSite, { path, breaks, fix }: Place): Promise<Used[]> {
   const [leaf, ...rest] = (await readPemFile(path)).certificates;
   if (leaf === undefined) return [];
   const ofDevice = (await readPemFile(deviceFiles(checked.site.settings).caPath)).certificates;
-  return [{ path, leaf, issuers: [...rest, ...checked.trust.issuing, ...ofDevice], fix: await fix(leaf), breaks }];
+  const issuers = [...rest, ...checked.trust.issuing, ...ofDevice];
+  const isRefused = await isRefusedByRegistry(checked, leaf);
+  return [{ path, leaf, issuers, fix: fix(leaf, isRefused), isRefused, breaks }];
+}
+
+interface Shown {
+  readonly path: string;
+  readonly keyPath: string | undefined;
+  readonly leaf: Certificate;
+  readonly secure: string;
+  readonly isRefused: boolean;
 }
 
 /**
  * `secure` keeps a certificate whose dates are good, so a revoked one has to go first; its key with it. Nor does it bring
  * back a name that the registry refuses.
  */
-async function replacement(
-  checked: CheckedSite,
-  { path, keyPath, leaf, secure }: { path: string; keyPath: string | undefined; leaf: Certificate; secure: string },
-): Promise<string> {
+function replacement(checked: CheckedSite, { path, keyPath, leaf, secure, isRefused }: Shown): string {
   const { remedies, trust, site } = checked;
   if (!isOfSite([leaf], trust)) return secure;
-  const name = deviceId.safeParse(leaf.subject.commonNames[0]).data;
-  const isRefused = name !== undefined && (await registryState(checked, name)) === 'revoked';
+  const [name = 'SERVICE'] = leaf.subject.commonNames;
   const profile = path === administrator(site.settings).files.certPath ? 'admin' : 'service';
   return remedies.all(
     ...(isRefused ? [remedies.reinstateLocal(name, profile, site.settings.require('pki.url'))] : []),
@@ -84,14 +96,26 @@ async function replacement(
   );
 }
 
-async function listFindings(checked: CheckedSite, { path, leaf, issuers, fix, breaks }: Used): Promise<Finding[]> {
+async function isRefusedByRegistry(checked: CheckedSite, leaf: Certificate): Promise<boolean> {
+  const name = deviceId.safeParse(leaf.subject.commonNames[0]).data;
+  if (name === undefined || !isOfSite([leaf], checked.trust)) return false;
+  return (await registryState(checked, name)) === 'revoked';
+}
+
+async function listFindings(
+  checked: CheckedSite,
+  { path, leaf, issuers, fix, isRefused, breaks }: Used,
+): Promise<Finding[]> {
   const issuer = issuers.find((candidate) => candidate.isCa && verifySignedBy(leaf, candidate));
   const [address] = leaf.crlDistributionPoints;
-  if (issuer === undefined || address === undefined || !URL.canParse(address)) return [];
+  const refused = isRefused
+    ? [error(`${path} is refused everywhere: its name was revoked in the registry.`, fix, { breaks })]
+    : [];
+  if (issuer === undefined || address === undefined || !URL.canParse(address)) return refused;
   const { list, fault, isAbsent } = await fetchRevocationList(new URL(address), issuer, checked.context.now());
   if (fault !== undefined) return isAbsent ? absentFindings(checked, address, fix) : [stale(`${path} ${fault}`, fix)];
   const entry = list.entries.find(({ serialNumber }) => serialNumber === leaf.serialNumber);
-  if (entry === undefined) return [];
+  if (entry === undefined) return refused;
   const reason = entry.reason === undefined ? '' : ` (${entry.reason})`;
   const what = `${path} was revoked ${entry.revokedAt.toISOString()}${reason}, so it is refused everywhere.`;
   return [error(what, fix, { breaks })];
