@@ -24,12 +24,18 @@ export function settingRemedy(
 const settingsFile = /^(?:tedge\.toml|sallyport\.toml|mappers\/[\w.-]+\/mapper\.toml)(?=[: ]|$)/;
 
 /**
- * The command for a settings file that only a person can repair: it opens an editor.
+ * The command for a settings file that only a person can repair: it opens an editor, or lets the owner read the file first.
  *
  * @param fault what is wrong; where it begins with the name of a settings file, that file is opened
  */
 export async function editSettings(context: CliContext, options: GlobalOptions, fault: string): Promise<string> {
   const directory = await resolveConfigDirectory(settingsSource(context, options));
   const [name = 'tedge.toml'] = settingsFile.exec(fault) ?? [];
-  return `\${EDITOR:-vi} ${quoted(join(directory, name))}`;
+  return fileRemedy(fault, join(directory, name));
+}
+
+/** An editor cannot open what its user may not read. */
+export function fileRemedy(fault: string, path: string): string {
+  if (fault.includes('cannot be read (EACCES)')) return `chmod u+rw ${quoted(path)}`;
+  return `\${EDITOR:-vi} ${quoted(path)}`;
 }
