@@ -15,7 +15,7 @@ describe('module boundaries', () => {
     ['a library that imports a service', 'domain', 'service'],
     ['a contract that imports a library', 'contract', 'domain'],
     ['a store adapter that imports the runtime', 'adapter', 'platform'],
-    ['an end-to-end test that imports source', 'e2e', 'domain'],
+    ['an end-to-end test that imports a service', 'e2e', 'service'],
     ['a product that imports the test kit', 'service', 'testing'],
     ['a product that imports a program for developers', 'composer', 'tool'],
     ['a program for developers that imports a service', 'tool', 'service'],

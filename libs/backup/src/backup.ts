@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { configKeys, type Settings } from '@sallyport/config';
+import { configKeys, describeKey, type Settings } from '@sallyport/config';
 import { codeOrMessage, errorCode, exists, writeStreamAtomic } from '@sallyport/files';
 import { Problem, type SiteId, siteRecord } from '@sallyport/protocol';
 import {
@@ -173,7 +173,7 @@ async function filesOutside(settings: Settings): Promise<string[]> {
       !isAbsolute(value)
     )
       continue;
-    if (['run.path', 'tmp.path', 'logs.path'].includes(key) || (await isInside(folders, value))) continue;
+    if (key === 'run.path' || !describeKey(key).isRead || (await isInside(folders, value))) continue;
     if (await exists(value)) found.push(`${key}=${value}`);
   }
   return found;
