@@ -65,15 +65,16 @@ export function diagnose(examined: readonly Examined[]): Diagnosis {
 
 /** The finding at the end of the chain of explanations; itself when nothing explains it. */
 function rootOf(finding: Placed, all: readonly Placed[]): Placed {
-  const seen = new Set([finding]);
-  let root = finding;
-  for (;;) {
-    const next = explanationOf(root, all);
-    // Two that explain each other: the one that was found first is the cause.
-    if (next === undefined || seen.has(next)) return root;
-    seen.add(next);
-    root = next;
+  const chain: Placed[] = [];
+  let next: Placed | undefined = finding;
+  while (next !== undefined && !chain.includes(next)) {
+    chain.push(next);
+    next = explanationOf(next, all);
   }
+  if (next === undefined) return chain.at(-1) ?? finding;
+  // Some explain each other: the one of them that was found first is the cause, for all alike.
+  const circle = chain.slice(chain.indexOf(next));
+  return all.find((each) => circle.includes(each)) ?? finding;
 }
 
 function explanationOf(finding: Placed, all: readonly Placed[]): Placed | undefined {
