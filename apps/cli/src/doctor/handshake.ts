@@ -1,5 +1,5 @@
 import { connect, type TLSSocket } from 'node:tls';
-import type { EntranceDefinition } from '@sallyport/protocol';
+import { type EntranceDefinition, Problem } from '@sallyport/protocol';
 import { type Certificate, parseCertificate } from '@sallyport/x509';
 import { type ClientIdentity, coapGreeting, type Greeting, mqttGreeting } from '../secure/probe.js';
 
@@ -60,7 +60,9 @@ export function shakeHands(target: HandshakeTarget): Promise<Handshake> {
     socket.once('secureConnect', () => {
       // From here on, what ends the connection is the answer of the listener to this client.
       socket.off('close', onClose);
-      const answer = greeted(socket, greetings[target.protocol]);
+      const leaf = leafOf(socket);
+      if (leaf === undefined) return end(unreadable);
+      const answer = greeted(socket, leaf, greetings[target.protocol]);
       socket.off('error', onError);
       void answer.then(end);
     });
@@ -73,8 +75,19 @@ function failed(fault: Error): Handshake {
   return { isDone: false, code, fault: reason };
 }
 
-function greeted(socket: TLSSocket, greeting: Greeting): Promise<Handshake> {
-  const leaf = parseCertificate(socket.getPeerCertificate().raw);
+/** OpenSSL takes certificates that are against the rules of X.509. */
+const unreadable = { isDone: false, code: 'ERR_CERTIFICATE', fault: 'its certificate cannot be read' } as const;
+
+function leafOf(socket: TLSSocket): Certificate | undefined {
+  try {
+    return parseCertificate(socket.getPeerCertificate().raw);
+  } catch (fault) {
+    if (fault instanceof Problem) return undefined;
+    throw fault;
+  }
+}
+
+function greeted(socket: TLSSocket, leaf: Certificate, greeting: Greeting): Promise<Handshake> {
   const { authorizationError } = socket;
   const verdict = socket.authorized ? {} : { verdict: String(authorizationError) };
   return new Promise((resolve) => {
