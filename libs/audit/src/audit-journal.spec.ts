@@ -152,6 +152,26 @@ describe('a service whose store was exchanged for an older copy', () => {
     expect((await (await site.start(copy)).head()).sequence).toBe(rowsBefore);
   });
 
+  it('does not start while the store takes nothing back, and forgets nothing of it', async () => {
+    await using site = new Site();
+    const store = await site.emptyStore();
+    const service = await site.start(store);
+    await service.commit(setting('one', 'active'));
+    const copy = await site.copyOf(store);
+    await service.commit(setting('one', 'locked'));
+    // Others write so often that no change to the device comes through.
+    const transaction = copy.transaction.bind(copy);
+    copy.transaction = async (compares, operations) =>
+      operations.some((operation) => 'put' in operation && operation.put === 'device/one')
+        ? { committed: false, revision: 0, appended: [] }
+        : transaction(compares, operations);
+
+    await expect(site.start(copy)).rejects.toMatchObject({ type: 'unavailable' });
+    copy.transaction = transaction;
+    await site.start(copy);
+    expect(await storedAt(copy, 'device/one')).toBe('locked');
+  });
+
   it('finds it while it runs, before it writes the next row', async () => {
     await using site = new Site();
     const store = await site.emptyStore();

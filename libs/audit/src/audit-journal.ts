@@ -1,5 +1,5 @@
 import type { Journal, JournalChange, JournalEntry, OwnedEntry } from '@sallyport/journal';
-import type { AuditRow, JournalStatus, OlderCopy } from '@sallyport/protocol';
+import { type AuditRow, type JournalStatus, type OlderCopy, Problem } from '@sallyport/protocol';
 import { FaultLog, type Log, reasonOf } from '@sallyport/runtime';
 import type { Operation, Store } from '@sallyport/store';
 import type { AuditHead } from './audit-chain.js';
@@ -89,7 +89,7 @@ export class AuditJournal {
    * Compares journal and store, and brings back what the store has forgotten. What could not be written into the journal
    * is written now.
    *
-   * @throws Problem `unavailable`: the store does not answer
+   * @throws Problem `unavailable`: the store does not answer, or is too busy
    */
   async check(): Promise<void> {
     const { store } = this.options;
@@ -165,6 +165,10 @@ export class AuditJournal {
       counts.changes += isExact ? entry.changes.length : replay.operations.length;
       return;
     }
+    // What is not brought back must not count as taken in: the next check begins again.
+    throw new Problem('unavailable', 'The store is too busy to take back what it has forgotten. Try again.', {
+      retryAfterSeconds: 1,
+    });
   }
 
   private async commit({ compares, operations }: Replay): Promise<boolean> {
