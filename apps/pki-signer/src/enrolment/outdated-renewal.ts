@@ -25,8 +25,9 @@ export function outdatedAt(record: Pick<CertificateRecord, 'notBefore' | 'notAft
  * them, and the caller has proved that it holds the key.
  *
  * A service of this site was switched off for too long: nobody is there to enrol it again, so it may come back at any
- * time. So may the operator of the site's machine, whose key lies beside those of the services. A device may come back within a grace. One that is not valid yet was issued while the clock of the signer was
- * ahead, or the clock is behind now: that is not the fault of its holder.
+ * time. So may the operator of the site's machine, whose key lies beside those of the services. A device may come back
+ * within a grace. One that is not valid yet was issued while the clock of the signer was ahead, or the clock is behind
+ * now: that is not the fault of its holder.
  */
 export class OutdatedRenewal {
   constructor(private readonly options: OutdatedRenewalOptions) {}
