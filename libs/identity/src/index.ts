@@ -1,3 +1,4 @@
+export { isNextQuestionTooLate, rhythmPathOf } from './asking-rhythm.js';
 export {
   type CertificateFiles,
   type Identity,

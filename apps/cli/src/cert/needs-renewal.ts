@@ -1,4 +1,4 @@
-import { needsRenewal } from '@sallyport/identity';
+import { isNextQuestionTooLate, needsRenewal } from '@sallyport/identity';
 import { describeCertificate } from '@sallyport/x509';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -8,7 +8,6 @@ import { describeFault, ExitStatus } from '../failure.js';
 import { absolutePath, globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeNotes } from '../output.js';
 import { writeReport } from '../report.js';
-import { isNextQuestionTooLate } from './asking-rhythm.js';
 import { minimumSecondsFor, statusText } from './certificate-summary.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { deviceFiles, readLeaf } from './device-files.js';

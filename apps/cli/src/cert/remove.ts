@@ -1,10 +1,10 @@
 import { removeIfPresent } from '@sallyport/files';
+import { rhythmPathOf } from '@sallyport/identity';
 import type { Command } from 'commander';
 import type { CliContext } from '../cli-context.js';
 import { profileOption } from '../cloud-profile.js';
 import { globalOptions, openSettings, optionsOf } from '../options.js';
 import { writeJson, writeNotes } from '../output.js';
-import { rhythmPathOf } from './asking-rhythm.js';
 import { chosenCloud, cloudArgument } from './cloud-choice.js';
 import { type DeviceFiles, deviceFiles } from './device-files.js';
 

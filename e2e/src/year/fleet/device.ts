@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
-import { type CertificateFiles, enrolIdentity, needsRenewal, readIdentity, renewIdentity } from '@sallyport/identity';
+import {
+  type CertificateFiles,
+  enrolIdentity,
+  isNextQuestionTooLate,
+  needsRenewal,
+  readIdentity,
+  renewIdentity,
+} from '@sallyport/identity';
 import { deviceId } from '@sallyport/protocol';
 import { type Certificate, certificatesFromPem } from '@sallyport/x509';
 import type { DeviceSpec, FleetSite, WakeReport } from './messages.js';
@@ -76,7 +83,9 @@ export abstract class FleetDevice {
   }
 
   protected async isRenewalDue(): Promise<boolean> {
-    return needsRenewal(await this.certificate(), new Date());
+    const [certificate, now] = [await this.certificate(), new Date()];
+    const isTooLate = await isNextQuestionTooLate(this.files.certPath, certificate, now);
+    return isTooLate || needsRenewal(certificate, now);
   }
 }
 
