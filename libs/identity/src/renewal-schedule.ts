@@ -26,12 +26,14 @@ const longestWaitMs = 60_000;
 const shortestPauseMs = 60_000;
 const longestRetryMs = 3_600_000;
 const retries = { firstMs: 60_000, longestMs: longestRetryMs, jitter: 0.5 };
+const silence = { firstMs: 2_000, longestMs: 60_000, jitter: 0.5 };
 const shortestRetryMs = 10_000;
 
 /**
  * Renews a certificate after two thirds of its life, again and again until it is stopped. The first tries of many
  * devices are spread over a quarter of the remaining life. A failed try is repeated after one minute, two, four and so
- * on up to one hour; earlier if the end is near, later if the server says so. After a success the next try comes after
+ * on up to one hour; earlier if the end is near or if nobody answers while the certificate is not valid, later if the
+ * server says so. After a success the next try comes after
  * a minute or later, whatever the certificate says. It also tries after the end, because a signer may renew an expired
  * certificate. One that is not valid yet is renewed at once: the clock was ahead, or is behind. The clock is looked at
  * once a minute, so that a jump of it is noticed.
@@ -99,22 +101,25 @@ export class RenewalSchedule {
     return undefined;
   }
 
-  private retryInMs(error: unknown, failures: number, { notAfter }: Certificate): number {
-    const ownMs = renewalBackOffMs(failures, this.random());
-    const remainingMs = notAfter.getTime() - this.now().getTime();
+  private retryInMs(error: unknown, failures: number, certificate: Certificate): number {
+    const remainingMs = certificate.notAfter.getTime() - this.now().getTime();
+    const isValid = remainingMs > 0 && hasBegun(certificate, this.now());
+    const isSoon = !isValid && isSilence(error);
+    const ownMs = isSoon ? silenceBackOffMs(failures, this.random()) : renewalBackOffMs(failures, this.random());
     const urgentMs = remainingMs > 0 ? Math.max(remainingMs / 10, shortestRetryMs) : longestRetryMs;
     const askedForMs = error instanceof Problem ? (error.retryAfterSeconds ?? 0) * 1000 : 0;
     return Math.max(Math.min(ownMs, urgentMs), Math.min(askedForMs, longestRetryMs));
   }
 
-  /** Waits this long. If the clock is set back in the meantime, the wait starts again, but does not become longer. */
+  /** Waits this long, or until the clock is set back: it may have been the reason, and nobody knows what is due now. */
   private async pause(milliseconds: number): Promise<void> {
-    let end = this.now().getTime() + milliseconds;
-    for (;;) {
-      const now = this.now().getTime();
-      end = Math.min(end, now + milliseconds);
-      if (now >= end || this.abort.signal.aborted) return;
+    let now = this.now().getTime();
+    const end = now + milliseconds;
+    while (now < end && !this.abort.signal.aborted) {
       await this.wait(end - now);
+      const before = now;
+      now = this.now().getTime();
+      if (now < before) return;
     }
   }
 
@@ -147,6 +152,22 @@ export class RenewalSchedule {
  */
 export function renewalBackOffMs(failures: number, random: number): number {
   return backOffMs(failures + 1, retries, random);
+}
+
+/** Whether nobody answered. Nothing was issued then, so soon trying again costs nothing. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof Problem && error.type === 'unavailable';
+}
+
+/**
+ * How long to wait while there is no valid certificate and nobody answers: two seconds, four, eight and so on up to a
+ * minute. Chance takes up to half of it.
+ *
+ * @param failures in a row before this one
+ * @param random 0 to 1
+ */
+export function silenceBackOffMs(failures: number, random: number): number {
+  return backOffMs(failures + 1, silence, random);
 }
 
 async function waitWithoutHoldingTheProcess(milliseconds: number, signal: AbortSignal): Promise<void> {

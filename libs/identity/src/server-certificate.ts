@@ -1,6 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { dirname } from 'node:path';
-import { backOffMs } from '@sallyport/concurrency';
 import { holdRoom, makeFolder, readTextIfPresent, writeFileAtomic } from '@sallyport/files';
 import { canonicalHost, type DeviceId, Problem } from '@sallyport/protocol';
 import {
@@ -16,7 +15,7 @@ import {
 } from '@sallyport/x509';
 import { newPrivateKey, privateKeyPem } from './private-key.js';
 import { needsRenewal } from './renewal-due.js';
-import { renewalBackOffMs } from './renewal-schedule.js';
+import { isSilence, renewalBackOffMs, silenceBackOffMs } from './renewal-schedule.js';
 
 export interface ServerCertificateOptions {
   /** The file with key and chain, mode 0600. Both are in one file, so that they change together. */
@@ -42,7 +41,6 @@ export interface ServerIdentity {
 // Key and chain. A chain has three certificates of one or two kilobytes.
 const roomBytes = 16_384;
 
-const silentSigner = { firstMs: 2_000, longestMs: 60_000 };
 const longestWithoutMs = 60_000;
 // Less is a clock that is corrected slowly.
 const jumpToleranceMs = 60_000;
@@ -122,8 +120,8 @@ export class ServerCertificate {
   }
 
   private retryAfterMs(error: unknown): number {
-    // Nobody answered, so nothing was issued. The signer may start later than we do.
-    if (error instanceof Problem && error.type === 'unavailable') return backOffMs(this.failures + 1, silentSigner);
+    // The signer may start later than we do.
+    if (isSilence(error)) return silenceBackOffMs(this.failures, Math.random());
     const ownMs = renewalBackOffMs(this.failures, Math.random());
     return this.hasValidIdentity ? ownMs : Math.min(ownMs, longestWithoutMs);
   }
