@@ -47,6 +47,9 @@ export const twoYears: YearPlan = {
   doctorEveryDays: 10,
 };
 
+/** The same with 21 devices and a day at once: it takes a quarter of an hour. */
+export const twoYearsOfFew: YearPlan = { ...twoYears, stepHours: 24, devicesOfEachProtocol: 5, cliDevices: 1 };
+
 /** One of each event, in a season of big steps. Certificates of devices live as long as those of services. */
 export const oneSeason: YearPlan = {
   days: 112,
