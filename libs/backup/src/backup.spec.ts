@@ -130,6 +130,17 @@ describe('a backup', () => {
     expect(await here().read('etc/journal/pki-signer/host.000001.ndjson')).toBe('line 1\nline 2\n');
   });
 
+  it('leaves the keys of CAs that are newer, and none of another site', async () => {
+    await here().backup(path);
+    await here().write('etc/data/pki/keys/device-2.key.pem', 'newer key');
+    await here().restore(path);
+    expect(await here().read('etc/data/pki/keys/device-2.key.pem')).toBe('newer key');
+    await there().write('etc/pki/key-passphrase', 'of another site');
+    await there().write('etc/data/pki/keys/device-2.key.pem', 'key of another site');
+    await there().restore(path);
+    expect(await readdir(there().root.file('etc', 'data', 'pki', 'keys'))).toEqual(['root-1.key.pem']);
+  });
+
   it('keeps the settings of the machine when asked', async () => {
     await here().backup(path);
     await there().write('etc/tedge.toml', '[http]\nbind.port = 8123\n');

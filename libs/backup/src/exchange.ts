@@ -1,6 +1,6 @@
-import { chown, lstat, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { chown, copyFile, lstat, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { exists, hasCode, namesIn } from '@sallyport/files';
+import { exists, hasCode, namesIn, readTextIfPresent } from '@sallyport/files';
 import { stateFolders } from '@sallyport/protocol';
 import type { Folders } from './manifest.js';
 import { stateNames } from './site-files.js';
@@ -53,6 +53,23 @@ export class Exchange {
     const others = [...stateNames.map((name) => join(state, name)), state, data];
     for (const name of await namesIn(this.staging.config))
       if (!others.includes(join(config, name))) await this.replace(join(this.staging.config, name), join(config, name));
+  }
+
+  /**
+   * Keys of CAs that are newer than the backup stay: the journal brings these CAs back. Call it before anything is moved.
+   * Keys under another passphrase are of another site, and only lie aside.
+   */
+  async keepNewerKeys(): Promise<void> {
+    const passphrase = join('pki', 'key-passphrase');
+    const [present, restored] = await Promise.all(
+      [this.folders.state, this.staging.state].map((state) => readTextIfPresent(join(state, passphrase))),
+    );
+    if (present === undefined || present !== restored) return;
+    const [here, staged] = [this.folders.data, this.staging.data].map((data) => join(data, 'pki', 'keys'));
+    if (here === undefined || staged === undefined) return;
+    await mkdir(staged, { recursive: true, mode: 0o700 });
+    for (const name of await namesIn(here))
+      if (!(await exists(join(staged, name)))) await copyFile(join(here, name), join(staged, name));
   }
 
   /** CA keys, and what devices have stored if the backup has it. */

@@ -142,6 +142,7 @@ class Restore {
     const inForce = keepSettings ? settings : await settingsIn(this.staging.config);
     const server = serverOf(inForce);
     const exchange = new Exchange(this.folders, this.staging, this.suffix);
+    await exchange.keepNewerKeys();
     await exchange.journals();
     await exchange.state();
     if (!keepSettings) await exchange.settings();
