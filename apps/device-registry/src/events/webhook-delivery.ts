@@ -1,5 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { type BackOff, Semaphore, SerialQueue } from '@sallyport/concurrency';
+import { type BackOff, backOffMs, pause, Semaphore, SerialQueue } from '@sallyport/concurrency';
 import { Mqtt, type MqttSubscription, subscribeEvent } from '@sallyport/mqtt';
 import {
   type DeviceEvent,
@@ -50,8 +50,11 @@ export class WebhookDelivery implements OnApplicationBootstrap, BeforeApplicatio
     await this.refresh().catch(this.faults.note);
     const { mayHaveReplicas, replica: holder } = this.sessions;
     const lease = new Lease({ store: this.store, key: leaseKey, holder, onFault: this.faults.note });
-    const work = (until: AbortSignal) => this.sendAll(until);
-    this.running = Promise.all([this.follow(signal), mayHaveReplicas ? lease.run(work, signal) : work(signal)]);
+    const work = (until: AbortSignal) => this.untilAborted(until, () => this.sendAll(until));
+    this.running = Promise.all([
+      this.untilAborted(signal, () => this.follow(signal)),
+      mayHaveReplicas ? lease.run(work, signal) : work(signal),
+    ]);
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -85,9 +88,22 @@ export class WebhookDelivery implements OnApplicationBootstrap, BeforeApplicatio
     });
   }
 
+  /** Never rejects. A watch ends with an error when the store was exchanged for an older copy. */
+  private async untilAborted(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        await work();
+      } catch (error) {
+        this.faults.note(error);
+        await pause(backOffMs(failures + 1, retries), { signal });
+      }
+    }
+  }
+
   private async follow(signal: AbortSignal): Promise<void> {
-    for await (const _ of this.store.watch('webhook/definition/', { signal }))
-      await this.refresh().catch(this.faults.note);
+    const changes = this.store.watch('webhook/definition/', { signal });
+    await this.refresh().catch(this.faults.note);
+    for await (const _ of changes) await this.refresh().catch(this.faults.note);
   }
 
   /** One run for each webhook there is, until the signal aborts. */
@@ -103,9 +119,13 @@ export class WebhookDelivery implements OnApplicationBootstrap, BeforeApplicatio
       }
     };
     const changes = this.store.watch('webhook/definition/', { signal });
-    await follow().catch(this.faults.note);
-    for await (const _ of changes) await follow().catch(this.faults.note);
-    await Promise.all([...runs.values()].map(({ ended }) => ended));
+    try {
+      await follow().catch(this.faults.note);
+      for await (const _ of changes) await follow().catch(this.faults.note);
+    } finally {
+      for (const { stop } of runs.values()) stop.abort();
+      await Promise.all([...runs.values()].map(({ ended }) => ended));
+    }
   }
 
   private sendQueue(name: WebhookName, signal: AbortSignal): Promise<void> {
