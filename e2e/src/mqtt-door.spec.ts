@@ -149,11 +149,12 @@ describe('a site with Mosquitto behind the door', () => {
 
   it('serves again when Mosquitto has been killed and started again, without a restart of ours', async () => {
     await mosquitto.kill();
-    await waitFor(async () => (await site.sallyport('status')).stdout.includes('not ready'), { deadlineMs: 10_000 });
+    const isUnready = async () => /waiting|not ready/.test((await site.sallyport('status')).stdout);
+    await waitFor(isUnready, { deadlineMs: 10_000 });
     mosquitto = await startMosquitto();
     const publishes = async () =>
       (await site.mosquitto('pub', child, '-t', 'te/device/child01/a', '-m', 'x', '-q', '1')).exitCode === 0;
     await waitFor(publishes, { deadlineMs: 20_000 });
-    await waitFor(async () => !(await site.sallyport('status')).stdout.includes('not ready'), { deadlineMs: 20_000 });
+    await waitFor(async () => !(await isUnready()), { deadlineMs: 20_000 });
   });
 });
