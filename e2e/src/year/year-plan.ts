@@ -53,7 +53,7 @@ export const twoYearsOfFew: YearPlan = { ...twoYears, stepHours: 24, devicesOfEa
 /** One of each event, in a season of big steps. Certificates of devices live as long as those of services. */
 export const oneSeason: YearPlan = {
   days: 112,
-  stepHours: 24,
+  stepHours: 36,
   devicesOfEachProtocol: 1,
   cliDevices: 1,
   cliEveryDays: 10,

@@ -103,7 +103,8 @@ export class YearSite implements AsyncDisposable {
     const { http, pki, mqtt, connector, coap } = this.ports;
     // A service is ready before its entrance has a certificate.
     const isOpen = async () => (await Promise.all([http, pki, mqtt, connector, coap].map(accepts))).every(Boolean);
-    const isUp = async () => (await isReady()) && (await isOpen());
+    // The CLI takes a second of the processor, which the services need for their start.
+    const isUp = async () => (await isOpen()) && (await isReady());
     await waitFor(isUp, { deadlineMs, what: 'all services to be ready' }).catch((error: Error) => {
       throw new Error(`${error.message}:\n${this.log.slice(-8_000)}`);
     });
