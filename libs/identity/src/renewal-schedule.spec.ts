@@ -193,6 +193,21 @@ describe('the renewal schedule', () => {
     expect(retries.map((ms) => ms / 1000)).toEqual(seconds);
   });
 
+  it.each(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'])(
+    'asks a signer again soon that showed a certificate with %s, while its own has ended',
+    async (code) => {
+      const wrongClock = (attempt: number, clock: JumpingClock) => {
+        if (attempt === 1) throw new Problem('certificate-rejected', 'Out of date.', { extensions: { code } });
+        return fresh(attempt, clock);
+      };
+      const ended = certificateOf(new Date('2025-01-01T00:00:00Z'), 90);
+
+      const { retries } = await run(wrongClock, { certificate: ended, random: 1 });
+
+      expect(retries).toEqual([2_000]);
+    },
+  );
+
   it('renews at once what is not valid yet, and slows down while that does not help', async () => {
     const ahead = (_: number, { now }: JumpingClock) => certificateOf(new Date(now.getTime() + 30 * day), 90);
     const clock = new JumpingClock();

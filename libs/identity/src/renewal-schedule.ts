@@ -28,6 +28,7 @@ const longestRetryMs = 3_600_000;
 const retries = { firstMs: 60_000, longestMs: longestRetryMs, jitter: 0.5 };
 const silence = { firstMs: 2_000, longestMs: 60_000, jitter: 0.5 };
 const shortestRetryMs = 10_000;
+const outOfDate = new Set<unknown>(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
 
 /**
  * Renews a certificate after two thirds of its life, again and again until it is stopped. The first tries of many
@@ -154,9 +155,13 @@ export function renewalBackOffMs(failures: number, random: number): number {
   return backOffMs(failures + 1, retries, random);
 }
 
-/** Whether nobody answered. Nothing was issued then, so soon trying again costs nothing. */
+/**
+ * Whether nobody answered, or the signer showed a certificate that is out of date, as after a wrong clock. Nothing was
+ * issued then, so soon trying again costs nothing.
+ */
 export function isSilence(error: unknown): boolean {
-  return error instanceof Problem && error.type === 'unavailable';
+  if (!(error instanceof Problem)) return false;
+  return error.type === 'unavailable' || outOfDate.has(error.extensions['code']);
 }
 
 /**
