@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { Problem } from '@sallyport/protocol';
-import { freePort } from '@sallyport/testkit';
+import { freePort, temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { set } from '../fixtures/broken-site.fixture.js';
 import { mutualSite } from '../fixtures/mutual-site.fixture.js';
@@ -23,6 +23,22 @@ describe('doctor', () => {
         .split('\n')
         .every((line) => line.startsWith('ok ')),
     ).toBe(true);
+  });
+});
+
+describe('doctor on a configuration directory that does not exist', () => {
+  it('names the directory, and calls nothing well', async () => {
+    await using directory = temporaryDirectory();
+    const nowhere = join(directory.path, 'nowhere');
+
+    const { exitCode, stdout } = await runSallyport(['doctor', '--config-dir', nowhere], { cwd: '/' });
+
+    expect(exitCode).toBe(1);
+    expect(stdout.split('\n')).toEqual([
+      `error    settings: The configuration directory ${nowhere} does not exist, so nothing was checked. If this is not the path you mean, name the right one (--config-dir). A start makes a new site there.`,
+      `         mend it: npm start -- --config-dir ${nowhere}`,
+      '',
+    ]);
   });
 });
 

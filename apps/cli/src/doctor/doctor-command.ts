@@ -1,3 +1,4 @@
+import { exists } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { z } from 'zod';
@@ -58,6 +59,8 @@ async function examine(context: CliContext, options: GlobalOptions): Promise<Exa
     const checked = await new Progress(context.stderr).during('Looking around', () =>
       openCheckedSite(context, options),
     );
+    const lost = await missingDirectory(checked);
+    if (lost !== undefined) return [{ id: settings.id, title: settings.title, findings: [lost] }];
     const checks = checked.isGateway ? gatewayChecks(settings) : deviceChecks(settings);
     const results: Examined[] = [];
     for (const check of checks) {
@@ -71,6 +74,16 @@ async function examine(context: CliContext, options: GlobalOptions): Promise<Exa
     if (!(fault instanceof Problem) || fault.type !== 'config-invalid') throw fault;
     return [{ id: settings.id, title: settings.title, findings: await settingsFindings(context, options, fault) }];
   }
+}
+
+/** Without its configuration directory a site has nothing to check, so nothing may be called well. */
+async function missingDirectory({ site, remedies }: CheckedSite): Promise<Finding | undefined> {
+  const { directory } = site.settings;
+  if (await exists(directory)) return undefined;
+  return error(
+    `The configuration directory ${directory} does not exist, so nothing was checked. If this is not the path you mean, name the right one (--config-dir). A start makes a new site there.`,
+    remedies.startServices(),
+  );
 }
 
 /** A check that fails itself is a finding. The other checks still run. */
