@@ -52,6 +52,15 @@ describe('device show', () => {
     expect(stdout).toContain('http from 192.0.2.9: device-revoked. The device has been revoked.');
   });
 
+  it('tells the remedy of a refusal as the user types it', async () => {
+    await using site = await fakeSite();
+    site.admin['device-registry'].routes.set('GET /v1/devices/child01', () => description);
+
+    const { stdout } = await site.run(['device', 'show', 'child01'], { programName: 'npx sallyport' });
+
+    expect(stdout).toContain('enrol it again: npx sallyport device enroll-token --reinstate child01\n');
+  });
+
   it('names the CA that vouches for a device', async () => {
     await using site = await fakeSite();
     const named = { ...description, authority: fleet, authorityName: 'CN=Fleet CA' };

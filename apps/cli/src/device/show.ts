@@ -26,7 +26,7 @@ export function showCommand(context: CliContext, parent: Command): void {
       const witnesses = { registry, connector: await beside('connector'), gateway: await beside('coap-gateway') };
       const { coap, resources, values, timeline } = await recentSections(witnesses, deviceId);
       writeLines(context, [
-        ...deviceLines(device, context.now()),
+        ...deviceLines(device, context),
         ...section('CoAP', coap),
         ...section('Resources', resources),
         ...section('Values', values),
@@ -38,7 +38,7 @@ export function showCommand(context: CliContext, parent: Command): void {
 type KnownCertificate = DeviceDescription['certificates'][number];
 
 /** A device for people. */
-function deviceLines(device: DeviceDescription, now: Date): string[] {
+function deviceLines(device: DeviceDescription, context: CliContext): string[] {
   return [
     ...labelledLines([
       ['Device', device.deviceId],
@@ -49,9 +49,9 @@ function deviceLines(device: DeviceDescription, now: Date): string[] {
       ['Vouched by', voucherText(device)],
       ...shownIfKnown(device),
     ]),
-    ...section('Certificates', certificateTable(device, now)),
+    ...section('Certificates', certificateTable(device, context.now())),
     ...section('History', historyTable(device)),
-    ...section('Refusals', refusalTable(device)),
+    ...section('Refusals', refusalTable(device, context)),
   ];
 }
 
@@ -105,9 +105,9 @@ function historyTable({ states }: DeviceDescription): string[] {
   );
 }
 
-function refusalTable(device: DeviceDescription): string[] {
+function refusalTable(device: DeviceDescription, { typed }: CliContext): string[] {
   return device.refusals.flatMap(({ at, reason, entrance, remoteAddress }) => [
     `${at} ${entrance} from ${remoteAddress}: ${reason}. ${refusals[reason].meaning}`,
-    `  ${refusals[reason].remedy.replaceAll('DEVICE', device.deviceId)}`,
+    `  ${typed(refusals[reason].remedy.replaceAll('DEVICE', device.deviceId))}`,
   ]);
 }
