@@ -36,7 +36,26 @@ function nodesBelow(command: Command, path: string, globals: readonly OptionNode
     options: [...(path === '' ? [] : help.visibleOptions(command).flatMap(optionNode)), ...globals],
     arguments: command.registeredArguments.map(argumentOffer),
   };
-  return [node, ...commands.flatMap((child) => nodesBelow(child, `${path} ${child.name()}`.trim(), globals))];
+  const below = commands.map((child) => ({ child, childPath: `${path} ${child.name()}`.trim() }));
+  return [
+    node,
+    ...below.flatMap(({ child, childPath }) =>
+      child.name() === 'help' ? helpNodes(command, childPath, globals) : nodesBelow(child, childPath, globals),
+    ),
+  ];
+}
+
+/** `help device show`: after `help` come the names of commands, without their arguments. */
+function helpNodes(explained: Command, path: string, options: readonly OptionNode[]): CompletionNode[] {
+  const children = explained
+    .createHelp()
+    .visibleCommands(explained)
+    .filter((child) => child.name() !== 'help');
+  const commands = children.map((child) => ({ name: child.name(), description: child.description() }));
+  return [
+    { path, commands, options, arguments: [] },
+    ...children.flatMap((child) => helpNodes(child, `${path} ${child.name()}`, options)),
+  ];
 }
 
 function globalOptionsOf(program: Command): OptionNode[] {

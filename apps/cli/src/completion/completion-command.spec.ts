@@ -25,6 +25,9 @@ async function offered(lines: readonly (readonly string[])[], cwd: string): Prom
 const table: readonly (readonly [readonly string[], readonly string[]])[] = [
   [['sallyport', 'se'], ['secure']],
   [['tedge', 'cert', 'dow'], ['download']],
+  [['sallyport', 'help', 'dev'], ['device']],
+  [['sallyport', 'help', 'device', 'rev'], ['revoke']],
+  [['sallyport', 'device', 'help', 'rev'], ['revoke']],
   [['sallyport', '--json', 'device', 'rev'], ['revoke']],
   [['sallyport', '--config-dir', 'device', 'cert', 'dow'], ['download']],
   [
