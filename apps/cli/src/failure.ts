@@ -1,4 +1,5 @@
-import { errorCode } from '@sallyport/files';
+import { dirname } from 'node:path';
+import { errorCode, hasCode } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { CommanderError } from 'commander';
 import { asUser, foreignOwner } from './file-owner.js';
@@ -66,8 +67,27 @@ export function describeFault(fault: unknown): FaultReport | undefined {
   if (fault instanceof ExitStatus || fault instanceof CommanderError) return undefined;
   if (fault instanceof UsageFault) return { what: fault.message, remedy: fault.remedy, type: 'usage' };
   if (fault instanceof Failure) return { what: fault.message, remedy: fault.remedy, type: 'failed' };
-  if (fault instanceof Problem) return { ...firstSentence(fault.message), type: fault.type };
+  if (fault instanceof Problem) return describeProblem(fault);
   return describeSystemError(fault) ?? describeUnexpected(fault);
+}
+
+function describeProblem(fault: Problem): FaultReport {
+  const { what, remedy } = firstSentence(fault.message);
+  return { what, remedy: foreignRemedy(fault.cause, 'COMMAND') ?? remedy, type: fault.type };
+}
+
+/**
+ * What to do about a file that another user keeps us from: only that user, or root, can use it.
+ *
+ * @param command words behind the name of the program
+ * @returns undefined for every other fault
+ */
+export function foreignRemedy(fault: unknown, command: string): string | undefined {
+  if (!hasCode(fault, 'EACCES') || !(fault instanceof Error)) return undefined;
+  const path = pathIn(fault);
+  const owner = path === undefined ? undefined : foreignOwner(path);
+  if (path === undefined || owner === undefined) return undefined;
+  return `${shortened(dirname(path))} belongs to ${owner}. Run the command so: ${asUser(owner, command)}`;
 }
 
 function firstSentence(text: string): { what: string; remedy: string } {

@@ -1,5 +1,6 @@
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
+import { Problem } from '@sallyport/protocol';
 import { temporaryDirectory } from '@sallyport/testkit';
 import { describe, expect, it } from 'vitest';
 import { describeFault } from './failure.js';
@@ -21,6 +22,14 @@ describe('a file of another user', () => {
       what: `${path}: permission denied.`,
       remedy: 'It belongs to daemon. Run the command so: sudo -u daemon sallyport COMMAND',
       type: 'failed',
+    });
+    const unread = new Problem('config-invalid', 'tedge.toml cannot be read (EACCES). Check its permissions.', {
+      cause: fault(`${folder}/tedge.toml`),
+    });
+    expect(describeFault(unread)).toEqual({
+      what: 'tedge.toml cannot be read (EACCES).',
+      remedy: `${folder} belongs to 54321. Run the command so: sudo -u '#54321' sallyport COMMAND`,
+      type: 'config-invalid',
     });
     expect(foreignOwner(`${folder}/none.pem`)).toBe('54321');
     expect(asUser('54321')).toBe("sudo -u '#54321' sallyport COMMAND");

@@ -35,7 +35,7 @@ function nameOf(uid: number): string | undefined {
 }
 
 /** The command that runs a command of ours as another user. */
-export function asUser(user: string): string {
+export function asUser(user: string, command = 'COMMAND'): string {
   const account = /^\d+$/.test(user) ? `'#${user}'` : user;
-  return user === 'root' ? 'sudo sallyport COMMAND' : `sudo -u ${account} sallyport COMMAND`;
+  return user === 'root' ? `sudo sallyport ${command}` : `sudo -u ${account} sallyport ${command}`;
 }

@@ -3,7 +3,7 @@ import { Problem } from '@sallyport/protocol';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CliContext } from '../cli-context.js';
-import { describeFault, ExitStatus } from '../failure.js';
+import { describeFault, ExitStatus, foreignRemedy } from '../failure.js';
 import { type GlobalOptions, globalOptions, optionsOf } from '../options.js';
 import { Progress, writeJson, writeLines } from '../output.js';
 import { type Check, error, type Finding } from './check.js';
@@ -156,7 +156,10 @@ const faultsOf = z.object({
 async function settingsFindings(context: CliContext, options: GlobalOptions, problem: Problem): Promise<Finding[]> {
   const faults = faultsOf.safeParse(problem.extensions);
   const edit = (fault: string) => editSettings(context, options, fault);
-  if (!faults.success) return [error(problem.message, await edit(problem.message))];
+  if (!faults.success) {
+    const foreign = foreignRemedy(problem.cause, 'doctor');
+    return [error(problem.message, foreign === undefined ? await edit(problem.message) : context.typed(foreign))];
+  }
   const findings = faults.data.faults.map(async (wrong) =>
     error(
       `${wrong.key} (${wrong.where}) is ${wrong.value}: ${wrong.rule}.`,
