@@ -1,4 +1,4 @@
-import { usePlainIssues } from '@sallyport/protocol';
+import { giveAddressesTime, usePlainIssues } from '@sallyport/protocol';
 import type { CliContext, CliWorld } from './cli-context.js';
 import { CommandLog } from './command-log.js';
 import { describeFault, exitCodeOf, Interruption, UsageFault } from './failure.js';
@@ -13,6 +13,7 @@ import { asTyped, writeReport } from './report.js';
  */
 export async function runCli(argv: readonly string[], world: CliWorld): Promise<number> {
   usePlainIssues();
+  giveAddressesTime();
   const words = withFragment(argv);
   const asJson = isJson(words);
   const log = new CommandLog(world.stderr, asJson);

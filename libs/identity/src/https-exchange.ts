@@ -31,9 +31,6 @@ export interface HttpsAnswer {
 
 // A chain and its roots have a few KiB. No honest EST server sends nearly as much.
 const largestAnswerBytes = 256 * 1024;
-// Node gives each address of a host 250 ms. A mobile network or a busy machine needs longer.
-const connecting = { lookup: lookupHost, autoSelectFamilyAttemptTimeout: 2_000 };
-
 /**
  * Sends one request and reads its whole answer. Follows no redirect, resumes no TLS session.
  *
@@ -63,7 +60,7 @@ function send({ url, method, headers, body, tls }: HttpsExchange, signal: AbortS
       signal,
       // No pool: each request verifies the server again, and our server never accepts a resumed session.
       agent: false,
-      ...connecting,
+      lookup: lookupHost,
       headers: { ...headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) },
       minVersion: 'TLSv1.2',
       ca: [...tls.ca],

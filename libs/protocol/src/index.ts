@@ -396,7 +396,7 @@ export {
   securityLevel,
   serialNumber,
 } from './ids.js';
-export { lookupHost } from './lookup-host.js';
+export { giveAddressesTime, lookupHost } from './lookup-host.js';
 export { type MosquittoNames, mosquittoAcl } from './mosquitto-acl.js';
 export {
   isRuleFor,

@@ -1,6 +1,11 @@
-import { connect, createServer } from 'node:net';
+import {
+  connect,
+  createServer,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+} from 'node:net';
 import { expect, it } from 'vitest';
-import { lookupHost } from './index.js';
+import { giveAddressesTime, lookupHost } from './index.js';
 
 it.each(['127.0.0.1', '::1'])('localhost leads to a listener that has only %s', async (address) => {
   const server = createServer((socket) => socket.end(address));
@@ -14,4 +19,14 @@ it.each(['127.0.0.1', '::1'])('localhost leads to a listener that has only %s', 
   });
   server.close();
   expect(text).toBe(address);
+});
+
+it('each address of a host has two seconds, in a program that wants it', () => {
+  const before = getDefaultAutoSelectFamilyAttemptTimeout();
+  try {
+    giveAddressesTime();
+    expect(getDefaultAutoSelectFamilyAttemptTimeout()).toBe(2_000);
+  } finally {
+    setDefaultAutoSelectFamilyAttemptTimeout(before);
+  }
 });

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns';
-import type { LookupFunction } from 'node:net';
+import { type LookupFunction, setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 
 const loopback = [
   { address: '127.0.0.1', family: 4 },
@@ -15,3 +15,12 @@ export const lookupHost: LookupFunction = (host, options, callback) => {
   if (host === 'localhost' && options.all === true) callback(null, loopback);
   else lookup(host, options, callback);
 };
+
+// A mobile network or a busy machine needs longer than the 250 ms of Node. With these, a host with several addresses behind
+// such a network can never be reached.
+const addressAttemptMs = 2_000;
+
+/** From now on this process gives each address of a host two seconds. Programs call it once, when they start. */
+export function giveAddressesTime(): void {
+  setDefaultAutoSelectFamilyAttemptTimeout(addressAttemptMs);
+}

@@ -1,4 +1,4 @@
-import { usePlainIssues } from '@sallyport/protocol';
+import { giveAddressesTime, usePlainIssues } from '@sallyport/protocol';
 import { SystemClock } from './clock.js';
 import { openConfiguredStore } from './configured-store.js';
 import { type Log, openLog } from './log.js';
@@ -52,6 +52,7 @@ async function startService(
  */
 export async function runUntilSignal(log: Log, start: () => Promise<() => Promise<void>>): Promise<void> {
   usePlainIssues();
+  giveAddressesTime();
   const life = new ProcessLife(log);
   try {
     const stop = await start();
