@@ -44,7 +44,7 @@ describe('admin API on the network', () => {
   ) =>
     new Promise<{ status: number; body: string }>((resolve, reject) => {
       const { port } = registry.remoteAdmin;
-      const tls = { ca: [site.certPem], cert: chainPem, key: keyPem };
+      const tls = { ca: [site.certPem], cert: chainPem, key: keyPem, servername: 'localhost' };
       const call = request({ host: 'localhost', port, path, method, agent, headers, ...tls }, (response) => {
         let body = '';
         response.on('data', (chunk: Buffer) => {
@@ -212,6 +212,21 @@ describe('admin API on the network', () => {
       expect([status, JSON.parse(body).detail]).toEqual(refused);
     }
     expect((await registry.device('child01')).state).toBe('active');
+  });
+
+  it('serves no name that is not its own, so that no other site can lead a browser here', async () => {
+    const names = ['DNS:localhost', 'DNS:gateway.example', 'DNS:*.plant.example'];
+    server = await issuing.issue({ commonName: 'device-registry', subjectAltNames: names, ...dates });
+    await start(mutual());
+    const alice = await certificateOf('admin', 'alice');
+    const ask = (host: string) => send('GET', '/v1/devices', alice, { headers: { host } });
+    for (const host of ['localhost:8003', '192.0.2.7:8003', '[::1]', 'Gateway.example', 'hall1.plant.example:8003'])
+      expect([host, (await ask(host)).status]).toEqual([host, 200]);
+    for (const host of ['elsewhere.example:8003', 'gateway.example.elsewhere.example', 'a.hall1.plant.example']) {
+      const { status, body } = await ask(host);
+      expect([host, status]).toEqual([host, 403]);
+      expect(JSON.parse(body).detail).toContain('has this name');
+    }
   });
 
   it('turns a device away, and writes that down', async () => {

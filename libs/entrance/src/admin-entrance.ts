@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { FactoryProvider, OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { isOwnHost } from '@sallyport/http';
 import { type ConfiguredGroup, Problem } from '@sallyport/protocol';
 import { Entrances } from './entrances.js';
 
@@ -38,9 +40,16 @@ function isFromPage({ headers }: IncomingMessage): boolean {
   return Object.keys(headers).some((name) => name === 'origin' || name.startsWith('sec-fetch-'));
 }
 
+/** Whether the client calls this service by a name in the certificate that it was shown, or by one of nobody else. */
+function isForUs({ headers, socket }: IncomingMessage): boolean {
+  const shown = socket instanceof TLSSocket ? socket.getX509Certificate() : undefined;
+  return isOwnHost(headers.host, (name) => shown?.checkHost(name) !== undefined);
+}
+
 /**
  * The admin API of a service on the network. A browser that holds the certificate of an administrator shows it for
- * whatever page asks, so requests that come from pages are refused.
+ * whatever page asks, so requests that come from pages are refused. So are those under the name of another host, which
+ * may be that of a page.
  */
 class AdminEntrance implements OnApplicationBootstrap {
   constructor(
@@ -57,13 +66,20 @@ class AdminEntrance implements OnApplicationBootstrap {
   }
 
   private pass(request: IncomingMessage, response: ServerResponse): void {
-    if (isFromPage(request)) this.refusePage(response);
-    else this.router().routing(request, response);
+    const refusal = this.refusalOf(request);
+    if (refusal === undefined) this.router().routing(request, response);
+    else refuse(response, refusal);
   }
 
-  private refusePage(response: ServerResponse): void {
-    const detail = `This API takes no requests from web pages. Use the command line: ${this.options.command}.`;
-    const body = JSON.stringify(new Problem('forbidden', detail));
-    response.writeHead(403, { 'Content-Type': 'application/problem+json', Connection: 'close' }).end(body);
+  private refusalOf(request: IncomingMessage): string | undefined {
+    if (isFromPage(request))
+      return `This API takes no requests from web pages. Use the command line: ${this.options.command}.`;
+    if (isForUs(request)) return undefined;
+    return 'The Host header names another host: neither this machine nor the certificate of this service has this name. Use a name in the certificate (setting pki.hostnames), or an address.';
   }
+}
+
+function refuse(response: ServerResponse, detail: string): void {
+  const body = JSON.stringify(new Problem('forbidden', detail));
+  response.writeHead(403, { 'Content-Type': 'application/problem+json', Connection: 'close' }).end(body);
 }

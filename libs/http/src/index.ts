@@ -4,4 +4,4 @@ export { type RangeSelection, selectRange } from './byte-range.js';
 export { type DiscardBounds, discardBody } from './discard-body.js';
 export { entityTagsIn, namesEntityTag, type TagComparison } from './entity-tag.js';
 export { freeMemory } from './free-memory.js';
-export { mayPageAsk, type PageRequest } from './page-host.js';
+export { isOwnHost, mayPageAsk, type PageRequest } from './page-host.js';

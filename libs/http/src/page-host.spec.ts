@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { mayPageAsk } from './page-host.js';
+import { isOwnHost, mayPageAsk } from './page-host.js';
 
 const may = (origin: string, host: string | undefined, isTls = false, allowedHosts: readonly string[] = []) =>
   mayPageAsk({ origin, host, isTls, allowedHosts });
@@ -31,4 +31,22 @@ describe('a page', () => {
     expect(may('https://evil.example', 'gateway.example:8001', true)).toBe(false);
     expect(may('https://Dashboard.example', 'localhost:8001', false, ['dashboard.example'])).toBe(true);
   });
+});
+
+describe('a server', () => {
+  const isOwn = (host: string | undefined) => isOwnHost(host, (name) => name === 'gateway.example');
+
+  it.each(['localhost:8001', 'a.localhost', '192.168.1.6:8001', '[::1]:8001', hostname(), 'GATEWAY.example:8001'])(
+    'is called %s',
+    (host) => {
+      expect(isOwn(host)).toBe(true);
+    },
+  );
+
+  it.each([undefined, '', 'evil.example:8001', '127.0.0.1.evil.example', 'gateway.example@evil.example', 'a b'])(
+    'is not called %s',
+    (host) => {
+      expect(isOwn(host)).toBe(false);
+    },
+  );
 });
