@@ -57,8 +57,8 @@ async function greet(socket: Duplex): Promise<number> {
   return answer[0];
 }
 
-async function listen(listener: Server): Promise<number> {
-  listener.listen(0, '127.0.0.1');
+async function listen(listener: Server, host = '127.0.0.1'): Promise<number> {
+  listener.listen(0, host);
   await once(listener, 'listening');
   onTestFinished(() => void listener.close());
   const address: AddressInfo | string | null = listener.address();
@@ -90,6 +90,14 @@ describe('dialling a cloud', () => {
     await expect(dialCloud(connection, { endpoint: 'mqtt' }).then(greet)).rejects.toThrow();
     await place(device, files);
     expect(await greet(await dialCloud(connection, { endpoint: 'mqtt' }))).toBe(0x20);
+  });
+
+  it.each(['127.0.0.1', '::1'])('finds a server on localhost that has only %s', async (address) => {
+    const listener = createTlsServer({ cert: server.certPem, key: server.keyPem });
+    const site = await siteFor({ mqtt: `localhost:${await listen(listener, address)}` });
+    const socket = await dialCloud(await site.connection(), { endpoint: 'http' });
+    onTestFinished(() => void socket.destroy());
+    expect(socket.remoteAddress).toBe(address);
   });
 
   it('offers the protocols it was given', async () => {

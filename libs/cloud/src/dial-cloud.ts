@@ -1,6 +1,7 @@
 import { isIP, connect as netConnect, type Socket } from 'node:net';
 import { type ConnectionOptions, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { within } from '@sallyport/concurrency';
+import { lookupHost } from '@sallyport/protocol';
 import type { CloudConnection, HostAndPort, IdentityFiles } from './cloud-connection.js';
 import { CloudDialError, type DialStage } from './dial-error.js';
 import { isReachedDirectly } from './no-proxy.js';
@@ -124,7 +125,7 @@ async function secureProxy(
 }
 
 function connectTcp(place: HostAndPort, stage: DialStage, { deadlines, signal }: Dialling): Promise<Socket> {
-  const socket = netConnect({ host: place.host, port: place.port, noDelay: true, keepAlive: true });
+  const socket = netConnect({ host: place.host, port: place.port, lookup: lookupHost, noDelay: true, keepAlive: true });
   const connected = eventOf(
     socket,
     'connect',

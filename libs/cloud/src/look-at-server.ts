@@ -1,4 +1,5 @@
 import { connect as netConnect } from 'node:net';
+import { lookupHost } from '@sallyport/protocol';
 import type { CloudConnection, HostAndPort } from './cloud-connection.js';
 import { nameText } from './device-certificate.js';
 import { openUnverified } from './dial-cloud.js';
@@ -41,7 +42,7 @@ export async function serverTime(connection: CloudConnection): Promise<Date | un
 /** Whether something takes connections there. */
 export function answersAt(place: HostAndPort): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = netConnect({ ...place, timeout: patienceMs });
+    const socket = netConnect({ ...place, lookup: lookupHost, timeout: patienceMs });
     const settle = (isUp: boolean) => {
       socket.destroy();
       resolve(isUp);

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { checkServerIdentity, connect as connectTls, type PeerCertificate } from 'node:tls';
-import { Problem } from '@sallyport/protocol';
+import { lookupHost, Problem } from '@sallyport/protocol';
 import type { MqttConnection, TlsMaterial } from './port.js';
 import { toError } from './to-error.js';
 
@@ -18,7 +18,7 @@ export async function openTransport(connection: MqttConnection): Promise<Duplex>
   if (protocol === 'unix:') return connectTcp({ path: pathname });
   const host = hostname.replace(/^\[|\]$/g, '');
   const target = { host, port: Number(port) || defaultPorts[protocol] || 0 };
-  if (protocol === 'mqtt:') return connectTcp(target).setNoDelay(true);
+  if (protocol === 'mqtt:') return connectTcp({ ...target, lookup: lookupHost }).setNoDelay(true);
   if (protocol !== 'mqtts:' || connection.tls === undefined)
     throw new Problem(
       'config-invalid',
@@ -32,6 +32,7 @@ function openTls({ host, port }: { host: string; port: number }, { ca, cert, key
     const socket = connectTls({
       host,
       port,
+      lookup: lookupHost,
       // Always a list: undefined would trust every public CA.
       ca: [...ca],
       ...(cert === undefined ? {} : { cert }),

@@ -1,5 +1,6 @@
 import { connect, type TLSSocket } from 'node:tls';
-import { type EntranceDefinition, Problem } from '@sallyport/protocol';
+import { type EntranceDefinition, lookupHost, Problem } from '@sallyport/protocol';
+import { reasonOf } from '@sallyport/runtime';
 import { type Certificate, parseCertificate } from '@sallyport/x509';
 import { type ClientIdentity, coapGreeting, type Greeting, mqttGreeting } from '../secure/probe.js';
 
@@ -38,6 +39,7 @@ export function shakeHands(target: HandshakeTarget): Promise<Handshake> {
     const socket = connect({
       host,
       port,
+      lookup: lookupHost,
       ca: [...anchors],
       // The listener's own intermediates are anchors where nobody knows the root of another CA.
       allowPartialTrustChain: true,
@@ -71,7 +73,7 @@ export function shakeHands(target: HandshakeTarget): Promise<Handshake> {
 
 function failed(fault: Error): Handshake {
   const code = 'code' in fault ? String(fault.code) : '';
-  const reason = 'reason' in fault ? String(fault.reason) : fault.message;
+  const reason = 'reason' in fault ? String(fault.reason) : reasonOf(fault);
   return { isDone: false, code, fault: reason };
 }
 

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { TestCa, temporaryDirectory } from '@sallyport/testkit';
 import { answers, digestOf, type FakeCloud, fakeCloud } from '@sallyport/testkit/fake-cloud';
@@ -46,6 +48,21 @@ describe('sallyport http', () => {
     const { run } = await place();
 
     expect(await run(['get', '/tedge/file-transfer/hello'])).toEqual({ exitCode: 0, stdout: 'hello', stderr: '' });
+  });
+
+  it('finds a service on localhost that has only an IPv6 address', async () => {
+    cloud.api.answer('/tedge/file-transfer/hello', answers.status(200, 'hello'));
+    const relay = createServer((socket) => {
+      const behind = connect({ host: '127.0.0.1', port: cloud.api.port });
+      socket.pipe(behind).pipe(socket);
+      for (const end of [socket, behind]) end.on('error', () => end.destroy());
+    });
+    onTestFinished(() => void relay.close());
+    await once(relay.listen(0, '::1'), 'listening');
+    const address = relay.address();
+    const { run } = await place([], { port: typeof address === 'object' ? (address?.port ?? 0) : 0 });
+
+    expect(await run(['get', '/tedge/file-transfer/hello'])).toMatchObject({ exitCode: 0, stdout: 'hello' });
   });
 
   it('tells the status and then the body of a refusal on stderr, and ends with 1', async () => {

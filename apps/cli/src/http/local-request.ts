@@ -7,7 +7,7 @@ import { checkServerIdentity, getCACertificates, type PeerCertificate } from 'no
 import type { Settings } from '@sallyport/config';
 import { readTextIfPresent } from '@sallyport/files';
 import { connectionProblem } from '@sallyport/identity';
-import { Problem } from '@sallyport/protocol';
+import { lookupHost, Problem } from '@sallyport/protocol';
 import { deviceFiles } from '../cert/device-files.js';
 import type { CliContext } from '../cli-context.js';
 import { Failure } from '../failure.js';
@@ -89,7 +89,8 @@ async function answerTo(place: Place, request: LocalRequest, { tls, signal }: Co
   const { url, path } = place;
   const { method, headers, body, service } = request;
   const length = body?.bytes === undefined ? {} : { 'content-length': String(body.bytes) };
-  const options = { method, path, agent: false, signal, timeout: idleMs, headers: { ...headers, ...length } };
+  const sent = { method, path, headers: { ...headers, ...length } };
+  const options = { ...sent, lookup: lookupHost, agent: false, signal, timeout: idleMs };
   const isSecure = url.protocol === 'https:';
   const outgoing = isSecure ? requestTls(url, { ...options, ...tls }) : requestPlain(url, options);
   const failure = Promise.withResolvers<never>();

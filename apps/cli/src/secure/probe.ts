@@ -3,6 +3,7 @@ import { type IncomingMessage, request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { lookupHost } from '@sallyport/protocol';
 
 /** A listener as seen from outside. */
 export interface ProbeTarget {
@@ -60,7 +61,7 @@ export function probeHttps(target: ProbeTarget, credentials: ProbeCredentials): 
 /** True when a server takes connections there, with any protocol. */
 export function takesConnections({ host, port, deadlineMs = usualDeadlineMs }: ProbeTarget): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connectPlain({ host, port, timeout: deadlineMs });
+    const socket = connectPlain({ host, port, lookup: lookupHost, timeout: deadlineMs });
     const end = (isConnected: boolean) => {
       socket.destroy();
       resolve(isConnected);
@@ -89,17 +90,22 @@ export function probeSessionOverTls(
   { host, port, deadlineMs }: ProbeTarget,
   credentials: ProbeCredentials,
 ): Promise<void> {
-  const socket = connectTls({ host, port, ...tlsOptions(credentials) });
+  const socket = connectTls({ host, port, lookup: lookupHost, ...tlsOptions(credentials) });
   return acceptedSession(greeting, { socket, ready: 'secureConnect', deadlineMs });
 }
 
 /** A session without TLS. */
 export function probeSession(greeting: Greeting, { host, port, deadlineMs }: ProbeTarget): Promise<void> {
-  return acceptedSession(greeting, { socket: connectPlain({ host, port }), ready: 'connect', deadlineMs });
+  return acceptedSession(greeting, {
+    socket: connectPlain({ host, port, lookup: lookupHost }),
+    ready: 'connect',
+    deadlineMs,
+  });
 }
 
 function requestOptions({ host, port, deadlineMs = usualDeadlineMs }: ProbeTarget) {
-  return { host, port, path: probePath, agent: false, signal: AbortSignal.timeout(deadlineMs) } as const;
+  const signal = AbortSignal.timeout(deadlineMs);
+  return { host, port, lookup: lookupHost, path: probePath, agent: false, signal } as const;
 }
 
 function tlsOptions({ trust, client }: ProbeCredentials) {

@@ -22,7 +22,7 @@ interface Behaviour {
 }
 
 /** An entrance with fixed answers, and one client that its CA issued. */
-async function door(behaviour: Behaviour, authority = new TestAuthority()) {
+async function door(behaviour: Behaviour, authority = new TestAuthority(), address = '127.0.0.1') {
   const { certPem: cert, keyPem: key } = authority.issue({
     commonName: 'agent',
     kind: 'service',
@@ -36,14 +36,14 @@ async function door(behaviour: Behaviour, authority = new TestAuthority()) {
   });
   const answerPlain = (socket: Socket) =>
     behaviour.plain === 'close' ? socket.destroy() : answer(socket, behaviour.plain);
-  const port = await listen((socket, first) =>
-    first[0] === 0x16 ? secured.emit('connection', socket) : answerPlain(socket),
-  );
+  const onFirst = (socket: Socket, first: Buffer) =>
+    first[0] === 0x16 ? secured.emit('connection', socket) : answerPlain(socket);
+  const port = await listen(onFirst, address);
   const { certPem, keyPem } = authority.issue({ commonName: 'local-client', kind: 'service' });
   return { port, authority, client: { certPem, keyPem } };
 }
 
-async function listen(onFirst: (socket: Socket, first: Buffer) => unknown): Promise<number> {
+async function listen(onFirst: (socket: Socket, first: Buffer) => unknown, listening: string): Promise<number> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
@@ -54,7 +54,7 @@ async function listen(onFirst: (socket: Socket, first: Buffer) => unknown): Prom
       onFirst(socket, first);
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, listening);
   await once(server, 'listening');
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
@@ -73,10 +73,11 @@ function proofOf(
   protocol: Proof['protocol'],
   level: SecurityLevel,
   { port, authority, client }: Awaited<ReturnType<typeof door>>,
+  host = '127.0.0.1',
 ): Promise<string> {
   return prove({
     protocol,
-    entrance: { name: 'door', group: 'http', host: '127.0.0.1', port, level, isOpen: true, sessions: 0 },
+    entrance: { name: 'door', group: 'http', host, port, level, isOpen: true, sessions: 0 },
     level,
     trust: { kind: 'roots', rootsPem: [authority.rootPem] },
     client,
@@ -86,6 +87,20 @@ function proofOf(
 }
 
 describe('the proof of a level', () => {
+  it.each([
+    ['server', 'http', '::1', { stranger: notFound, plain: redirect }],
+    ['server', 'mqtt', '127.0.0.1', { stranger: accepted, plain: 'close' }],
+    ['plain', 'mqtt', '::1', { plain: accepted }],
+  ] as const)('finds an entrance (%s, %s) on localhost that has only %s', async (level, group, address, behaviour) => {
+    const only = await door(behaviour, new TestAuthority(), address);
+    await expect(proofOf(group, level, only, 'localhost')).resolves.toEqual(expect.any(String));
+  });
+
+  it('says why localhost cannot be reached, which has two addresses', async () => {
+    const absent = { ...(await door({})), port: 1 };
+    await expect(proofOf('mqtt', 'plain', absent, 'localhost')).rejects.toThrow('saw: ECONNREFUSED');
+  });
+
   it.each([
     ['mutual', 'http', { known: notFound, plain: redirect }],
     ['mutual', 'mqtt', { known: accepted, plain: 'close' }],

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EntranceDefinition, EntranceDescription, SecurityLevel } from '@sallyport/protocol';
+import { reasonOf } from '@sallyport/runtime';
 import { Failure } from '../failure.js';
 import {
   type ClientIdentity,
@@ -131,8 +132,7 @@ async function eventually(
       (error: unknown) => error,
     );
     if (fault === undefined) return;
-    if (performance.now() >= giveUpAt)
-      throw seen(target, fault instanceof Error ? fault.message : String(fault), fault);
+    if (performance.now() >= giveUpAt) throw seen(target, reasonOf(fault), fault);
     await delay(pauseMs);
   }
 }

@@ -1,4 +1,5 @@
 import { request } from 'node:https';
+import { lookupHost } from '@sallyport/protocol';
 import { hasBegun } from '@sallyport/x509';
 import { type Check, error, type Finding } from '../check.js';
 import type { CheckedSite } from '../checked-site.js';
@@ -42,7 +43,8 @@ function skewFindings(skewMs: number): Finding[] {
 /** The `Date` of an answer. It is only compared, so the server need not be trusted. */
 function timeAt(url: URL): Promise<Date | undefined> {
   return new Promise((resolve) => {
-    const outgoing = request(url, { rejectUnauthorized: false, agent: false, signal: AbortSignal.timeout(deadlineMs) });
+    const signal = AbortSignal.timeout(deadlineMs);
+    const outgoing = request(url, { lookup: lookupHost, rejectUnauthorized: false, agent: false, signal });
     outgoing.once('response', (answer) => {
       outgoing.destroy();
       const time = new Date(answer.headers.date ?? '');
