@@ -63,6 +63,12 @@ describe('what the person who started Sallyport sees', () => {
     expect(lines.map((line) => JSON.parse(line).message)).toEqual(['the system runs, but cannot be described']);
   });
 
+  it('is one plain line when Sallyport already runs here', () => {
+    const { written, output } = terminal();
+    announceFailure(new Problem('conflict', 'Sallyport already runs here (process 612).'), output);
+    expect(written).toEqual(['Sallyport already runs here (process 612).\n']);
+  });
+
   it('are, when ports are taken, all of them, who listens there, and commands to copy', () => {
     const { written, output } = terminal();
     const mqtt = { name: 'MQTT', portKey: 'mqtt.bind.port', host: '127.0.0.1', port: 1883 } as const;

@@ -2,6 +2,7 @@ import {
   type EntranceDefinition,
   type EntranceDescription,
   entranceDefinition,
+  Problem,
   type SecurityLevel,
 } from '@sallyport/protocol';
 import { type Log, PortsTaken } from '@sallyport/runtime';
@@ -78,9 +79,15 @@ function banner({ configDirectory, entrances, caFingerprint }: SystemDescription
   ].join('\n');
 }
 
-/** Tells the person whose start failed what to do, when other programs hold our ports. */
+/** Tells the person whose start failed what to do, when another process of ours, or other programs, are in the way. */
 export function announceFailure(error: unknown, output: { write(text: string): unknown }): void {
   if (error instanceof PortsTaken) output.write(takenPorts(error));
+  if (isConflict(error)) output.write(`${error.message}\n`);
+}
+
+/** The site is in use already. The message says all there is, so a log needs no stack. */
+export function isConflict(error: unknown): error is Problem {
+  return error instanceof Problem && error.type === 'conflict';
 }
 
 function takenPorts({ ports }: PortsTaken): string {

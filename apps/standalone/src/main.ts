@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { ProcessArguments } from '@sallyport/config';
 import { openLog, runUntilSignal, startArguments } from '@sallyport/runtime';
-import { announce, announceFailure } from './banner.js';
+import { announce, announceFailure, isConflict } from './banner.js';
 import { startStandalone } from './standalone.js';
 import { terminalLines } from './terminal-lines.js';
 
@@ -17,6 +17,7 @@ async function run(options: ProcessArguments): Promise<void> {
   await runUntilSignal(log, async () => {
     const running = await startStandalone({ ...options, log }).catch((error: unknown) => {
       announceFailure(error, process.stdout);
+      if (isConflict(error)) process.exit(1);
       throw error;
     });
     await announce(running, process.stdout, log);

@@ -1,6 +1,6 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import { TurnBudgets, TurnWriter } from '@sallyport/mqtt-wire';
-import { MqttAccess } from '@sallyport/protocol';
+import { MqttAccess, Problem } from '@sallyport/protocol';
 import type { Store } from '@sallyport/store';
 import { type AccessRules, type BrokerPeer, isAnonymous, type Origin, ownerOf, tableRules } from './access-rules.js';
 import { type BrokerCore, coreInMemory, coreOnDisk } from './broker-core.js';
@@ -71,7 +71,11 @@ export class EmbeddedBroker {
     this.rules = this.withoutAbsentAnonymous(options.rules ?? tableRules(new MqttAccess()));
     this.warn = options.onWarning ?? ((text, fields) => process.emitWarning(`${text} ${JSON.stringify(fields)}`));
     this.ready = this.start();
-    this.ready.catch((error: unknown) => this.warn('the broker could not start', { error }));
+    this.ready.catch((error: unknown) => {
+      // Who waits for `ready` gets this message, and it says all there is.
+      if (error instanceof Problem && error.type === 'conflict') return;
+      this.warn('the broker could not start', { error });
+    });
   }
 
   /** Connections from the network at the moment. */

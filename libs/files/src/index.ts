@@ -4,6 +4,7 @@ export { codeOrMessage, errorCode, hasCode, isAbsent } from './error-code.js';
 export { FileWatch, type FileWatchOptions, type FileWatchTimes } from './file-watch.js';
 export { type HeldRoom, holdRoom } from './held-room.js';
 export { makeFolder } from './make-folder.js';
+export { processWithOpenFile } from './open-files.js';
 export { type FileReading, readOperatorFile } from './operator-file.js';
 export { exists, namesIn, readTextIfPresent, removeIfPresent } from './present-files.js';
 export { replaceTextFile } from './replace-text-file.js';

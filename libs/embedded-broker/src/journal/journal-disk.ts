@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { makeFolder } from '@sallyport/files';
+import { makeFolder, processWithOpenFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
 /** A segment that is being written. */
@@ -68,7 +68,14 @@ async function lockFolder(folder: string): Promise<DatabaseSync> {
     return lock;
   } catch (cause) {
     lock.close();
-    throw new Problem('conflict', 'Another process uses the messages of the MQTT broker. Stop it first.', { cause });
+    const holder = await processWithOpenFile(path);
+    if (holder === undefined)
+      throw new Problem('conflict', 'Another process uses the messages of the MQTT broker. Stop it first.', { cause });
+    throw new Problem(
+      'conflict',
+      `Sallyport already runs here (process ${holder}). Use that one, or stop it (kill ${holder}) and start again. A second site needs another --config-dir.`,
+      { cause },
+    );
   }
 }
 
