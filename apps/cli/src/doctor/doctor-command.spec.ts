@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -39,6 +40,27 @@ describe('doctor on a configuration directory that does not exist', () => {
       `         mend it: npm start -- --config-dir ${nowhere}`,
       '',
     ]);
+  });
+});
+
+describe('doctor while Sallyport runs and its sockets are gone', () => {
+  it('names the process to stop, and moves no port', async () => {
+    await using directory = temporaryDirectory();
+    await mkdir(directory.file('pki'));
+    const data = directory.file('data');
+    await mkdir(join(data, 'mqtt-broker'), { recursive: true });
+    const env = { TEDGE_DATA_PATH: data, TEDGE_RUN_PATH: directory.file('run') };
+    const child = spawn('sh', ['-c', 'exec 3>mqtt-broker/lock; echo open; read end'], { cwd: data });
+    await once(child.stdout, 'data');
+
+    const { stdout } = await runSallyport(['doctor', '--config-dir', directory.path], { cwd: '/', env });
+
+    child.stdin.end();
+    expect(stdout).toContain(
+      `Sallyport runs here (process ${child.pid}), but its sockets in ${env.TEDGE_RUN_PATH} are gone`,
+    );
+    expect(stdout).toContain(`mend it: kill ${child.pid}; while kill -0 ${child.pid} `);
+    expect(stdout).not.toContain('bind.port');
   });
 });
 

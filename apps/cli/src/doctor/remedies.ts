@@ -71,6 +71,12 @@ export class Remedies {
     return this.configDir === undefined ? 'npm start' : `npm start -- --config-dir ${quoted(this.configDir)}`;
   }
 
+  /** Waits for the end of the process that runs now: until then it holds ports and files. */
+  restartServices(pid: number): string {
+    if (this.settings.directory === '/etc/tedge') return this.startServices();
+    return `kill ${pid}; while kill -0 ${pid} 2>/dev/null; do sleep 1; done; ${this.startServices()}`;
+  }
+
   /** One service in a process of its own. */
   startService(service: ServiceName): string {
     if (this.settings.directory === '/etc/tedge') return `systemctl restart sallyport@${service}`;

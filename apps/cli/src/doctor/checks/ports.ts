@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { processWithOpenFile } from '@sallyport/files';
 import { isForClouds, isOptional, serviceName } from '@sallyport/protocol';
 import { takenPorts } from '@sallyport/runtime';
 import { type Check, error } from '../check.js';
@@ -12,6 +14,16 @@ export const ports: Check = {
   run: async ({ services, site, context, remedies }) => {
     if (services.some(({ isRunning }) => isRunning)) return [];
     const { env, cwd } = context;
+    // Stopped services leave the file, but nobody has it open.
+    const running = await processWithOpenFile(join(site.settings.require('data.path'), 'mqtt-broker', 'lock'));
+    if (running !== undefined)
+      return [
+        error(
+          `Sallyport runs here (process ${running}), but its sockets in ${site.settings.require('run.path')} are gone, so no command reaches it. Stop it, and start it again.`,
+          remedies.restartServices(running),
+          { breaks: ['start'] },
+        ),
+      ];
     const taken = await takenPorts(site.settings, needed, { env, cwd });
     if (taken.length === 0) return [];
     const places = taken.map(
