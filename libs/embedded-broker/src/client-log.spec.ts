@@ -81,4 +81,16 @@ describe('the log', () => {
     expect(lines.length).toBeLessThan(4);
     for (const line of lines) expect(line.length).toBeLessThan(1_000);
   });
+
+  it.each([
+    ['a device', { peer }, { deviceId: 'evil' }],
+    ['a client without an identity', { peer: undefined }, {}],
+  ])('says why %s was refused, and who it is', async (_who, from, named) => {
+    const [line = ''] = await logOf({}, async (open) => {
+      await open({ ...from, will: { ...will, topic: '$SYS/x' } }).catch(() => undefined);
+    });
+    const { deviceId: id, ...rest } = JSON.parse(line);
+    expect(rest).toMatchObject({ text: 'a client was refused', reason: 'will-not-permitted' });
+    expect(id === undefined ? {} : { deviceId: id }).toEqual(named);
+  });
 });

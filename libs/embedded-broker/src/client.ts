@@ -401,7 +401,10 @@ export class Client implements PacketConnectionUser, SessionHolder {
   private refuse({ refusal, detail, code }: Refusal): void {
     const { refusals } = this.context.counters;
     refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
-    this.note('a client was refused', { reason: refusal, detail, network: this.options.network });
+    const { origin, network } = this.options;
+    const peer = origin.kind === 'network' ? origin.peer : undefined;
+    const who = peer === undefined ? {} : { deviceId: peer.deviceId };
+    this.note('a client was refused', { reason: refusal, detail, network, ...who });
     this.leave(this.answers.refusal(code));
   }
 

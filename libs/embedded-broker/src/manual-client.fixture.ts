@@ -5,7 +5,7 @@ import { WireClient } from '@sallyport/mqtt-wire/testing';
 import type { BrokerPeer, EmbeddedBroker } from './index.js';
 
 export interface ManualClientOptions extends Partial<Omit<ConnectPacket, 'type'>> {
-  readonly peer?: BrokerPeer;
+  readonly peer?: BrokerPeer | undefined;
   readonly network?: string;
   readonly draining?: AbortSignal;
 }
