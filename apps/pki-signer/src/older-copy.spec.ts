@@ -1,8 +1,10 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { openLog } from '@sallyport/runtime';
 import { openSqliteStore, type Store } from '@sallyport/store';
 import { TestCa } from '@sallyport/testkit';
 import { certificatesFromPem, parseCertificate, parseCrl, pemFromDer } from '@sallyport/x509';
 import { describe, expect, it } from 'vitest';
+import { openSignerJournal } from './audit/signer-journal.js';
 import { keyIdOf } from './authority/authority.js';
 import type { CertificateRecord } from './inventory/certificate-record.js';
 import { csrFor, enrolmentOf, openTestSite, problemOf, signerOptions, type TestSite } from './signer.fixture.js';
@@ -97,6 +99,25 @@ describe('a signer on an older copy of its store', () => {
     await signer.crls.buildDue();
     expect(serialsOn(signer).toSorted()).toEqual([thief.serialNumber, later.serialNumber].toSorted());
     expect(await problemOf(renewed(signer, later))).toMatchObject({ type: 'forbidden' });
+  });
+
+  it('keeps a certificate revoked that only the journal written anew knows', async () => {
+    await using site = await openTestSite();
+    const stolen = await enrolled(site, 'stolen');
+    await using copy = await copyOf(site).then((store) => ({ store, [Symbol.asyncDispose]: () => store.close() }));
+    const { clock, settings, registry } = site;
+    await site.signer.revocation.revoke(stolen.fingerprint, 'privilegeWithdrawn', 'admin');
+    await rm(settings.files.journalFolder, { recursive: true });
+    const caughtUp = await openSignerJournal({
+      store: site.store,
+      clock,
+      log: openLog({ level: 'silent' }),
+      folder: settings.files.journalFolder,
+    });
+    await caughtUp.settled();
+
+    const signer = await openSigner(signerOptions({ store: copy.store, clock, settings, registry }));
+    expect(await problemOf(renewed(signer, stolen))).toMatchObject({ type: 'forbidden' });
   });
 
   it('does not take in a certificate that has ended, or that another CA has signed', async () => {

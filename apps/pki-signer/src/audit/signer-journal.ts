@@ -14,6 +14,7 @@ export interface SignerJournalOptions {
 
 /** Below these prefixes is what a signer must not forget. */
 const keptPrefixes = [
+  'certificate/',
   'revocation/',
   'latest-revocation/',
   'crl-number/',
