@@ -152,6 +152,22 @@ describe('a service whose store was exchanged for an older copy', () => {
     expect((await (await site.start(copy)).head()).sequence).toBe(rowsBefore);
   });
 
+  it('brings back a change that is too large for one transaction with its conditions', async () => {
+    await using site = new Site();
+    const store = await site.emptyStore();
+    const service = await site.start(store);
+    await service.commit(setting('one', 'active'));
+    const copy = await site.copyOf(store);
+    const names = Array.from({ length: 600 }, (_, index) => `many-${index}`);
+    const operations = names.map((name) => ({ put: `device/${name}`, value: 'locked' }));
+    await service.commit({ operations, entries: [event('many')] });
+    const unaware = new AuditLog(copy, { now: () => noon });
+    await unaware.commit(setting('two', 'active'));
+
+    await site.start(copy);
+    for (const name of names) expect(await storedAt(copy, `device/${name}`)).toBe('locked');
+  });
+
   it('does not start while the store takes nothing back, and forgets nothing of it', async () => {
     await using site = new Site();
     const store = await site.emptyStore();

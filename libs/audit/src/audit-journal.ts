@@ -153,22 +153,36 @@ export class AuditJournal {
   }
 
   private async replay(entry: JournalEntry, counts: { rows: number; changes: number }): Promise<void> {
-    const { store, isPreferred } = this.options;
+    const { store } = this.options;
     for (let tries = 0; tries < mostTries; tries += 1) {
       const stored = await readHead(store);
       // Another replica may have brought it back meanwhile.
       if (entry.rows.length > 0 && (await knowsRow(store, entry))) return;
-      const isExact = follows(stored.head, entry);
-      const replay = isExact ? exactReplay(stored, entry) : await looseReplay(store, entry, isPreferred);
-      if (!(await this.commit(replay))) continue;
-      counts.rows += isExact ? entry.rows.length : 0;
-      counts.changes += isExact ? entry.changes.length : replay.operations.length;
+      if (!follows(stored.head, entry)) return await this.replayLoosely(entry, counts);
+      if (!(await this.commit(exactReplay(stored, entry)))) continue;
+      counts.rows += entry.rows.length;
+      counts.changes += entry.changes.length;
       return;
     }
-    // What is not brought back must not count as taken in: the next check begins again.
-    throw new Problem('unavailable', 'The store is too busy to take back what it has forgotten. Try again.', {
-      retryAfterSeconds: 1,
-    });
+    throw tooBusy();
+  }
+
+  /** In several transactions: each change has a condition too, and the store accepts 1,000 of both together. */
+  private async replayLoosely(entry: JournalEntry, counts: { changes: number }): Promise<void> {
+    for (let first = 0; first < entry.changes.length; first += changesAtOnce) {
+      const changes = entry.changes.slice(first, first + changesAtOnce);
+      counts.changes += await this.replayPart({ ...entry, changes });
+    }
+  }
+
+  /** @returns how many changes were preferred */
+  private async replayPart(part: JournalEntry): Promise<number> {
+    const { store, isPreferred } = this.options;
+    for (let tries = 0; tries < mostTries; tries += 1) {
+      const replay = await looseReplay(store, part, isPreferred);
+      if (await this.commit(replay)) return replay.operations.length;
+    }
+    throw tooBusy();
   }
 
   private async commit({ compares, operations }: Replay): Promise<boolean> {
@@ -265,6 +279,13 @@ export class AuditJournal {
     this.fault = reasonOf(error);
     this.faults.note(error);
   }
+}
+
+/** What is not brought back must not count as taken in: the next check begins again. */
+function tooBusy(): Problem {
+  return new Problem('unavailable', 'The store is too busy to take back what it has forgotten. Try again.', {
+    retryAfterSeconds: 1,
+  });
 }
 
 function isPassing(key: string): boolean {
