@@ -54,6 +54,20 @@ async function enrolmentAtTerminal() {
   return { server, terminal, token };
 }
 
+describe('a deleted working folder', () => {
+  it.each([
+    ['version', 'Error: The working folder has been deleted.\nGo to another one: cd /\n'],
+    ['version --json', expect.stringMatching(/^\{"error":\{"what":"The working folder has been deleted\.".*\}\}\n$/)],
+  ])('is told of in a few words, by %s', async (words, stderr) => {
+    const directory = temporaryDirectory('sallyport-gone-');
+    onTestFinished(() => directory.remove());
+    const line = `mkdir gone && cd gone && rmdir ../gone && exec "${process.execPath}" ${program} ${words}`;
+    const child = spawn('sh', ['-c', line], { cwd: directory.path, stdio: ['ignore', 'ignore', 'pipe'] });
+    const [written, code] = await Promise.all([text(child.stderr), new Promise((end) => child.once('exit', end))]);
+    expect([written, code]).toEqual([stderr, 1]);
+  });
+});
+
 describe('advice', () => {
   it.each([
     ['main.js', 'sallyport'],

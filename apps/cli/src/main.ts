@@ -1,10 +1,10 @@
 import { userInfo } from 'node:os';
-import { processArguments } from '@sallyport/config';
+import { type ProcessArguments, processArguments } from '@sallyport/config';
 import { codeOrMessage } from '@sallyport/files';
-import { runCli } from './run-cli.js';
+import { reportStartFault, runCli } from './run-cli.js';
 import { typedProgram } from './typed-program.js';
 
-const { env, cwd } = processArguments();
+const { env, cwd } = givenArguments();
 const interruption = new AbortController();
 // Once only: the second Ctrl-C ends the process at once, as usual. SIGHUP: the terminal was closed.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interruption.abort());
@@ -34,6 +34,15 @@ await new Promise((resolve) => process.stdout.write('', resolve));
 if (outputFault !== '' && outputFault !== 'EPIPE') {
   process.stderr.write(`Error: The output could not be written (${outputFault}).\n`);
   process.exitCode = 1;
+}
+
+/** Nothing can start where the working folder has been deleted. */
+function givenArguments(): ProcessArguments {
+  try {
+    return processArguments();
+  } catch (fault) {
+    process.exit(reportStartFault(fault, process.argv.slice(2), process.stderr));
+  }
 }
 
 /** With sudo, the user who called sudo. In a container, the user id may have no name. */

@@ -4,7 +4,11 @@ import type { FaultReport } from './failure.js';
 import { writeNotes } from './output.js';
 
 /** Tells on stderr why a command failed; with `--json` as one JSON document in one line. */
-export function writeReport(context: CliContext, report: FaultReport, asJson: boolean): void {
+export function writeReport(
+  context: Pick<CliContext, 'stderr' | 'env' | 'typed'>,
+  report: FaultReport,
+  asJson: boolean,
+): void {
   const [what, remedy] = [context.typed(report.what), context.typed(report.remedy)];
   if (asJson) context.stderr.write(`${JSON.stringify({ error: { ...report, what, remedy } })}\n`);
   else writeNotes(context, [`Error: ${what}`, ...(remedy === '' ? [] : [remedy])], false);

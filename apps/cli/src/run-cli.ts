@@ -34,6 +34,17 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
 }
 
 /**
+ * Tells of a fault from before there is a world to run a command line in.
+ *
+ * @returns the exit code
+ */
+export function reportStartFault(fault: unknown, argv: readonly string[], stderr: CliWorld['stderr']): number {
+  const report = describeFault(fault);
+  if (report !== undefined) writeReport({ stderr, env: {}, typed: (text) => text }, report, isJson(withFragment(argv)));
+  return exitCodeOf(fault, false);
+}
+
+/**
  * `upload c8y --json '{...}'` of thin-edge.io has a value, where `--json` of every command here has none. So it is
  * called `--fragment` from here on.
  */
