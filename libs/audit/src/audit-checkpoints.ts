@@ -72,19 +72,21 @@ export class AuditCheckpoints implements OnApplicationBootstrap, BeforeApplicati
     const { name, settings } = this.context;
     const path = statePlaces(settings.stateDirectory).auditKeyOf(name);
     const known = await readTextIfPresent(path);
-    if (known !== undefined) return requireEd25519(readKey(known));
+    if (known !== undefined) return requireEd25519(readKey(path, known));
     await makeFolder(dirname(path), 0o700);
     const { privateKey } = generateKeyPairSync('ed25519');
     await writeFileOnce(path, String(privateKey.export({ format: 'pem', type: 'pkcs8' })), 0o600);
     // Another process may have been first.
-    return readKey((await readTextIfPresent(path)) ?? '');
+    return readKey(path, (await readTextIfPresent(path)) ?? '');
   }
 }
 
-function readKey(pem: string): KeyObject {
+function readKey(path: string, pem: string): KeyObject {
   try {
     return createPrivateKey(pem);
-  } catch (cause) {
+  } catch (fault) {
+    // The log names the file, from the cause. Callers of the API must not learn paths.
+    const cause = new Error(`cannot read the key in ${path}`, { cause: fault });
     throw new Problem('internal', 'The key of the audit log cannot be read. Remove its file, and a new one is made.', {
       cause,
     });

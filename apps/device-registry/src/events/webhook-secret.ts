@@ -22,7 +22,7 @@ export class WebhookSecret {
     if (secret.length < 32)
       throw new Problem(
         'config-invalid',
-        'The secret of the webhooks has less than 32 characters. Remove its file, and the registry makes a new one.',
+        `The secret of the webhooks has less than 32 characters. Remove ${path}, and the registry makes a new one.`,
       );
     return new WebhookSecret(secret);
   }

@@ -25,25 +25,25 @@ export async function openTokenKey(path: string): Promise<TokenKey> {
     await writeFileOnce(path, String(privateKey.export({ format: 'pem', type: 'pkcs8' })), 0o600);
   }
   // Another process may have been first.
-  const privateKey = readKey((await readTextIfPresent(path)) ?? '');
+  const privateKey = readKey(path, (await readTextIfPresent(path)) ?? '');
   const publicJwk = await exportJWK(createPublicKey(privateKey));
   return { privateKey, publicJwk, kid: await calculateJwkThumbprint(publicJwk) };
 }
 
-function readKey(pem: string): KeyObject {
+function readKey(path: string, pem: string): KeyObject {
   try {
     const key = createPrivateKey(pem);
     if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key;
   } catch (cause) {
-    throw unreadable(cause);
+    throw unreadable(path, cause);
   }
-  throw unreadable();
+  throw unreadable(path);
 }
 
-function unreadable(cause?: unknown): Problem {
+function unreadable(path: string, cause?: unknown): Problem {
   return new Problem(
     'config-invalid',
-    'The key of the CoAP gateway for access tokens cannot be read. Remove its file, and the gateway makes a new one.',
+    `The key of the CoAP gateway for access tokens cannot be read. Remove ${path}, and the gateway makes a new one.`,
     { cause },
   );
 }
