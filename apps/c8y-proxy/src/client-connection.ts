@@ -14,7 +14,7 @@ import {
   type UpstreamResponse,
 } from '@sallyport/http-wire';
 import { type MqttParty, Problem } from '@sallyport/protocol';
-import type { Log } from '@sallyport/runtime';
+import type { InnerFaultLog } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 import { askedMethods } from './access/asked-methods.js';
 import type { ProxyAccess } from './access/proxy-access.js';
@@ -41,7 +41,8 @@ export interface ClientContext {
   readonly places: ClientPlaces;
   readonly room: ReplayRoom;
   readonly metrics: ProxyMetrics;
-  readonly log: Log;
+  /** Requests that failed inside. A full disk makes all of them fail, so it is told once a minute. */
+  readonly innerFaults: InnerFaultLog;
   /** Logs what the cloud did wrong, without repeating itself. */
   readonly noteFault: (fault: GatewayFault) => void;
 }
@@ -228,7 +229,7 @@ class ClientConnection {
   }
 
   private fail(fault: unknown, { request, response }: Call): void {
-    const { name, metrics, log } = this.context;
+    const { name, metrics, innerFaults } = this.context;
     // The client has gone, or its body broke off, or the connection is cut already.
     if (!response.isPending || isOfClient(fault)) {
       metrics.answered(name, request.method, 0);
@@ -237,7 +238,7 @@ class ClientConnection {
     }
     const known = gatewayFaultOf(fault);
     if (known === undefined) {
-      log.error({ error: fault, connection: name, method: request.method }, 'a request failed inside the proxy');
+      innerFaults.noteWith(fault, { method: request.method });
       this.refuse({ request, response }, new Problem('internal', 'The proxy has failed. Its log says why.'));
       return;
     }

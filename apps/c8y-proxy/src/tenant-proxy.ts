@@ -9,7 +9,7 @@ import {
   type Settings,
 } from '@sallyport/config';
 import { MqttAccess, Problem } from '@sallyport/protocol';
-import { type ConnectedContext, FaultLog, type MqttSessions } from '@sallyport/runtime';
+import { type ConnectedContext, FaultLog, InnerFaultLog, type MqttSessions } from '@sallyport/runtime';
 import { type Connection, networkOf } from '@sallyport/tls';
 import { ProxyAccess } from './access/proxy-access.js';
 import { type Client, type ClientContext, serveClient } from './client-connection.js';
@@ -66,7 +66,9 @@ export class TenantProxy {
       places: new ClientPlaces(),
       room,
       metrics,
-      log: context.log,
+      innerFaults: new InnerFaultLog(context.log, context.clock, 'a request failed inside the proxy', {
+        connection: this.name,
+      }),
       noteFault: (fault) => void this.note(fault),
     };
   }

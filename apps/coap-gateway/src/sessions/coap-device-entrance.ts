@@ -1,7 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { BlockMemory, CoapEndpoint, defaultEndpointLimits, type EndpointLimits } from '@sallyport/coap-wire';
 import { TokenBuckets } from '@sallyport/concurrency';
-import { ConnectedContext, FaultLog } from '@sallyport/runtime';
+import { ConnectedContext, FaultLog, InnerFaultLog } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 import { deviceIdRules } from '../authorization/authorization-settings.js';
 import { GatewayFront } from '../front/gateway-front.js';
@@ -53,6 +53,7 @@ export class CoapDeviceEntrance implements OnApplicationBootstrap, BeforeApplica
       rules: () => rulesOf(service.settings),
       clock,
       log,
+      faults: new InnerFaultLog(log, clock, 'request of a device failed'),
     };
     const { bodyBytes } = limitsOf(service.settings);
     this.blockMemory = new BlockMemory({ mostBytes: blockMemoryBytes, mostBytesEach: 2 * bodyBytes });

@@ -199,7 +199,7 @@ export class DeviceConnection implements DeviceLink {
   private lastWord(path: string, error: unknown): CoapResponse {
     const { context, connection } = this;
     const fault = error instanceof CoapError ? error : new CoapError('5.00', 'internal error', { cause: error });
-    if (fault !== error) context.log.error({ ...this.logFields, error, path }, 'request of a device failed');
+    if (fault !== error) context.faults.noteWith(error, { ...this.logFields, path });
     context.refusals.note(connection, { path, code: fault.code, diagnostic: fault.diagnostic });
     return { code: fault.code, payload: Buffer.from(fault.diagnostic), isLast: true };
   }

@@ -1,7 +1,7 @@
 import type { CoapRequest } from '@sallyport/coap-wire';
 import type { TokenBuckets } from '@sallyport/concurrency';
 import type { DeviceId, OcfUuid } from '@sallyport/protocol';
-import type { Clock, Log } from '@sallyport/runtime';
+import type { Clock, InnerFaultLog, Log } from '@sallyport/runtime';
 import type { Connection } from '@sallyport/tls';
 import type { AccessToken, Authorization } from '../authorization/authorization.js';
 import type { RememberedGrants } from '../authorization/remembered-grants.js';
@@ -44,6 +44,8 @@ export interface GatewayContext {
   readonly refusals: RefusalNotes;
   readonly clock: Clock;
   readonly log: Log;
+  /** Requests that failed inside. A full disk makes all of them fail, so it is told once a minute for all connections. */
+  readonly faults: InnerFaultLog;
 }
 
 /** Why the gateway ends a connection. */
