@@ -194,6 +194,8 @@ describe('the key of a gateway for access tokens', () => {
     await using site = await TestSite.open();
     await openTokenKey(site.keyFile);
     await writeFile(site.keyFile, 'damaged');
-    await expect(openTokenKey(site.keyFile)).rejects.toThrow(`Remove ${site.keyFile}, and the gateway makes a new one.`);
+    await expect(openTokenKey(site.keyFile)).rejects.toThrow(
+      `Remove ${site.keyFile}, and the gateway makes a new one.`,
+    );
   });
 });
