@@ -3,7 +3,7 @@ import { readTextIfPresent } from '@sallyport/files';
 import { recoverIdentity, renewIdentity } from '@sallyport/identity';
 import { Problem } from '@sallyport/protocol';
 import { FaultLog, type ServiceContext } from '@sallyport/runtime';
-import { type Certificate, certificatesFromPem, hasBegun, hasEnded } from '@sallyport/x509';
+import { certificatesFromPem, isValidAt } from '@sallyport/x509';
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
 
 const retry = { firstMs: 2_000, longestMs: 30_000 };
@@ -24,7 +24,7 @@ export async function outdatedIdentity({
   const files = serviceCertificateFiles(settings, name);
   await recoverIdentity(files);
   const [leaf] = certificatesFromPem((await readTextIfPresent(files.certPath)) ?? '');
-  return leaf === undefined || isValid(leaf, clock.now()) ? undefined : files;
+  return leaf === undefined || isValidAt(leaf, clock.now()) ? undefined : files;
 }
 
 /**
@@ -64,8 +64,4 @@ const finalProblems: ReadonlySet<string> = new Set([
 
 function isFinal(error: unknown): boolean {
   return error instanceof Problem && finalProblems.has(error.type);
-}
-
-function isValid(leaf: Certificate, now: Date): boolean {
-  return hasBegun(leaf, now) && !hasEnded(leaf, now);
 }

@@ -4,7 +4,7 @@ import { makeFolder, readTextIfPresent, writeFileAtomic } from '@sallyport/files
 import { enrolIdentity, RenewalSchedule, recoverIdentity, renewIdentity, replaceRoots } from '@sallyport/identity';
 import { deviceId, type EntranceEnrolRequest, type EntranceEnrolResponse } from '@sallyport/protocol';
 import { type ConnectedContext, FaultLog } from '@sallyport/runtime';
-import { type Certificate, certificatesFromPem, pemFromDer } from '@sallyport/x509';
+import { type Certificate, certificatesFromPem, isSelfIssued, pemFromDer } from '@sallyport/x509';
 import { type ServiceCertificateFiles, serviceCertificateFiles } from './entrance-settings.js';
 import { fetchTrustBundle } from './trust-bundle.js';
 
@@ -168,8 +168,4 @@ export class ServiceIdentity {
     this.keepUp();
     return renewed;
   }
-}
-
-function isSelfIssued({ subject, issuer }: Certificate): boolean {
-  return subject.der.equals(issuer.der);
 }

@@ -1,6 +1,6 @@
 import type { DeviceId } from '@sallyport/protocol';
 import { Problem } from '@sallyport/protocol';
-import { type Certificate, hasEnded, verifySignedBy } from '@sallyport/x509';
+import { type Certificate, hasEnded, isSelfIssued, verifySignedBy } from '@sallyport/x509';
 
 /** A chain, leaf first and without its root, and the roots to trust. */
 export interface IssuedChain {
@@ -95,11 +95,7 @@ function wayUp(leaf: Certificate, intermediates: readonly Certificate[]): Chain 
 
 /** Whether it is self-signed, with a valid signature. */
 function isRoot(certificate: Certificate): boolean {
-  return (
-    certificate.isCa &&
-    certificate.subject.der.equals(certificate.issuer.der) &&
-    verifySignedBy(certificate, certificate)
-  );
+  return certificate.isCa && isSelfIssued(certificate) && verifySignedBy(certificate, certificate);
 }
 
 function rejected(why: string): Problem {

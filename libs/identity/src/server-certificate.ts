@@ -6,9 +6,8 @@ import {
   buildCertificateRequest,
   type Certificate,
   certificatesFromPem,
-  hasBegun,
-  hasEnded,
   isCertificateOf,
+  isValidAt,
   pemFromDer,
   type SubjectAltName,
   splitAtCertificates,
@@ -128,8 +127,7 @@ export class ServerCertificate {
 
   private get hasValidIdentity(): boolean {
     if (this.current === undefined) return false;
-    const [certificate, now] = [certificateOf(this.current), this.options.clock.now()];
-    return hasBegun(certificate, now) && !hasEnded(certificate, now);
+    return isValidAt(certificateOf(this.current), this.options.clock.now());
   }
 
   private elapsedMs(): number {

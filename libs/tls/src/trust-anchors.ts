@@ -1,5 +1,13 @@
 import { type Fingerprint, mostNamesakes, printable } from '@sallyport/protocol';
-import { type Certificate, constraintVerdict, hasBegun, hasEnded, keyWeakness, nameKey } from '@sallyport/x509';
+import {
+  type Certificate,
+  constraintVerdict,
+  hasBegun,
+  hasEnded,
+  isSelfIssued,
+  keyWeakness,
+  nameKey,
+} from '@sallyport/x509';
 import { namesakesAmong } from './namesakes.js';
 
 /** The CAs a listener trusts to vouch for its peers. */
@@ -28,7 +36,7 @@ export function unusable(certificate: Certificate, now: Date): string | undefine
   const weakness = keyWeakness(certificate);
   if (weakness !== undefined) return weakness;
   if (certificate.version !== 3)
-    return certificate.subject.der.equals(certificate.issuer.der)
+    return isSelfIssued(certificate)
       ? undefined
       : `is an X.509 version ${certificate.version} certificate that is not self-signed, so nothing says it is a CA`;
   if (!certificate.isCa)

@@ -1,6 +1,7 @@
 import type { Certificate } from './certificate.js';
 import type { SubjectAltName } from './general-name.js';
 import { keyText } from './public-key.js';
+import { isSelfIssued } from './self-issued.js';
 import { hasEnded } from './validity.js';
 
 /** A certificate in a form for people. */
@@ -47,7 +48,7 @@ export function describeCertificate(certificate: Certificate, now: Date, minimum
     key: keyText(certificate.key),
     signatureAlgorithm: certificate.signatureAlgorithm,
     isCa: certificate.isCa,
-    isSelfIssued: subject.der.equals(issuer.der),
+    isSelfIssued: isSelfIssued(certificate),
     subjectAltNames: certificate.subjectAltNames,
     keyUsages: certificate.keyUsages ?? [],
     extendedKeyUsages: certificate.extendedKeyUsages ?? [],

@@ -56,5 +56,6 @@ export { checkCertificateRequest, type LeafIdentity, leafAltNames } from './requ
 export { buildCrl, CrlBuilder, type CrlFields, type CrlOptions } from './revocation/build-crl.js';
 export { type CertificateRevocationList, parseCrl, verifyCrlSignedBy } from './revocation/crl.js';
 export type { CrlReason, RevokedEntry } from './revocation/revoked-entry.js';
+export { isSelfIssued } from './self-issued.js';
 export { isStrongSignature } from './signature.js';
-export { endOf, hasBegun, hasEnded } from './validity.js';
+export { endOf, hasBegun, hasEnded, isValidAt } from './validity.js';

@@ -25,6 +25,11 @@ export function hasBegun({ notBefore }: WithStart, now: Date): boolean {
   return now.getTime() >= timeOf(notBefore);
 }
 
+/** Whether a certificate has begun and has not ended. */
+export function isValidAt(certificate: WithStart & WithEnd, now: Date): boolean {
+  return hasBegun(certificate, now) && !hasEnded(certificate, now);
+}
+
 function timeOf(moment: Date | string): number {
   return typeof moment === 'string' ? Date.parse(moment) : moment.getTime();
 }

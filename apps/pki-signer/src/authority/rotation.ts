@@ -1,6 +1,6 @@
 import { Problem, type RotationRequest } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
-import { type Certificate, hasBegun, hasEnded } from '@sallyport/x509';
+import { type Certificate, hasBegun, hasEnded, isValidAt } from '@sallyport/x509';
 import { type Authority, type AuthorityRecord, isImported } from './authority.js';
 import { issuedEvent, stateChange } from './authority-audit.js';
 import type { AuthorityMaker } from './authority-maker.js';
@@ -117,8 +117,8 @@ export class Rotation {
     return this.endsWithin(this.hierarchy.signing(purpose), this.leafValiditySeconds[purpose]);
   }
 
-  private isValid(authority: Authority): boolean {
-    return this.hasBegun(authority) && !hasEnded(authority.certificate, this.clock.now());
+  private isValid({ certificate }: Authority): boolean {
+    return isValidAt(certificate, this.clock.now());
   }
 
   private hasBegun({ certificate }: Authority): boolean {

@@ -1,7 +1,7 @@
 import { certificateIssued, type DeviceId } from '@sallyport/protocol';
 import type { Clock } from '@sallyport/runtime';
 import type { Outbox, Store } from '@sallyport/store';
-import { authorityIdOf, type Certificate, hasBegun, hasEnded, peerKindOf, verifySignedBy } from '@sallyport/x509';
+import { authorityIdOf, type Certificate, isValidAt, peerKindOf, verifySignedBy } from '@sallyport/x509';
 import type { SignerAuditLog } from '../audit/signer-audit.js';
 import type { Authority } from '../authority/authority.js';
 import type { Hierarchy } from '../authority/hierarchy.js';
@@ -37,7 +37,7 @@ export class Adoption {
    */
   async adopt(certificate: Certificate, deviceId: DeviceId, actor: string): Promise<StoredCertificate | undefined> {
     const { clock, inventory } = this.options;
-    if (hasEnded(certificate, clock.now()) || !hasBegun(certificate, clock.now())) return undefined;
+    if (!isValidAt(certificate, clock.now())) return undefined;
     const authority = this.issuerOf(certificate);
     if (authority === undefined || (await this.isRevoked(certificate))) return undefined;
     await this.store(recordOf(certificate, deviceId, authority), certificate, { authority, actor });
