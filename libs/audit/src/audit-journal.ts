@@ -1,5 +1,5 @@
 import type { Journal, JournalChange, JournalEntry, OwnedEntry } from '@sallyport/journal';
-import { type AuditRow, type JournalStatus, type OlderCopy, Problem } from '@sallyport/protocol';
+import { type AuditRow, type JournalStatus, type OlderCopy } from '@sallyport/protocol';
 import { FaultLog, type Log, reasonOf } from '@sallyport/runtime';
 import type { Operation, Store } from '@sallyport/store';
 import type { AuditHead } from './audit-chain.js';
@@ -18,8 +18,9 @@ import {
   type Preference,
   type Replay,
   takenOperations,
+  untilDone,
 } from './older-copy.js';
-import { appendOperations, headKey, placeAfter, readHead, readRows, type StoredHead } from './stored-log.js';
+import { appendOperations, headKey, placeAfter, readHead, readRows } from './stored-log.js';
 
 export interface AuditJournalOptions {
   /** The service's part of the store. */
@@ -35,7 +36,6 @@ export interface AuditJournalOptions {
 
 /** Keys that mean nothing in another copy of the store. */
 const passing = ['outbox/', 'journal/', 'readiness/'];
-const mostTries = 20;
 const changesAtOnce = 100;
 
 /**
@@ -154,17 +154,19 @@ export class AuditJournal {
 
   private async replay(entry: JournalEntry, counts: { rows: number; changes: number }): Promise<void> {
     const { store } = this.options;
-    for (let tries = 0; tries < mostTries; tries += 1) {
+    await untilDone(async () => {
       const stored = await readHead(store);
       // Another replica may have brought it back meanwhile.
-      if (entry.rows.length > 0 && (await knowsRow(store, entry))) return;
-      if (!follows(stored.head, entry)) return await this.replayLoosely(entry, counts);
-      if (!(await this.commit(exactReplay(stored, entry)))) continue;
+      if (entry.rows.length > 0 && (await knowsRow(store, entry))) return true;
+      if (!follows(stored.head, entry)) {
+        await this.replayLoosely(entry, counts);
+        return true;
+      }
+      if (!(await this.commit(exactReplay(stored, entry)))) return undefined;
       counts.rows += entry.rows.length;
       counts.changes += entry.changes.length;
-      return;
-    }
-    throw tooBusy();
+      return true;
+    });
   }
 
   /** In several transactions: each change has a condition too, and the store accepts 1,000 of both together. */
@@ -176,13 +178,12 @@ export class AuditJournal {
   }
 
   /** @returns how many changes were preferred */
-  private async replayPart(part: JournalEntry): Promise<number> {
+  private replayPart(part: JournalEntry): Promise<number> {
     const { store, isPreferred } = this.options;
-    for (let tries = 0; tries < mostTries; tries += 1) {
+    return untilDone(async () => {
       const replay = await looseReplay(store, part, isPreferred);
-      if (await this.commit(replay)) return replay.operations.length;
-    }
-    throw tooBusy();
+      return (await this.commit(replay)) ? replay.operations.length : undefined;
+    });
   }
 
   private async commit({ compares, operations }: Replay): Promise<boolean> {
@@ -218,16 +219,15 @@ export class AuditJournal {
       details,
     } as const;
     const changes = [{ put: findingKey, value: finding }, ...takenOperations(missing)];
-    for (let tries = 0; tries < mostTries; tries += 1) {
-      const stored: StoredHead = await readHead(store);
+    const rows = await untilDone(async () => {
+      const stored = await readHead(store);
       const rows = sealRows(stored.head, [entry], clock.now().toISOString());
       const { sequence, hash } = rows.at(-1) ?? stored.head;
       const operations = [...changes, ...appendOperations(rows, { sequence, hash })];
       const compares = [{ key: headKey, revision: stored.revision }, placeAfter(stored.head)];
-      if (!(await this.commit({ compares, operations }))) continue;
-      await this.note(changes, rows);
-      return;
-    }
+      return (await this.commit({ compares, operations })) ? rows : undefined;
+    });
+    await this.note(changes, rows);
   }
 
   /** Writes into the journal what must not be forgotten, as the store has it now. */
@@ -279,13 +279,6 @@ export class AuditJournal {
     this.fault = reasonOf(error);
     this.faults.note(error);
   }
-}
-
-/** What is not brought back must not count as taken in: the next check begins again. */
-function tooBusy(): Problem {
-  return new Problem('unavailable', 'The store is too busy to take back what it has forgotten. Try again.', {
-    retryAfterSeconds: 1,
-  });
 }
 
 function isPassing(key: string): boolean {

@@ -1,6 +1,5 @@
 import { type JournalEntry, keyOf, type OwnedEntry } from '@sallyport/journal';
-import type { OlderCopy } from '@sallyport/protocol';
-import { olderCopy } from '@sallyport/protocol';
+import { type OlderCopy, olderCopy, Problem } from '@sallyport/protocol';
 import type { Compare, JsonValue, Operation, Store } from '@sallyport/store';
 import { z } from 'zod';
 import type { AuditHead } from './audit-chain.js';
@@ -9,6 +8,8 @@ import { appendOperations, headKey, placeAfter, readableRow, rowKey, type Stored
 /** What was found last, until somebody has acknowledged it. */
 export const findingKey = 'journal/older-copy';
 
+// Each try is lost only if another process was faster.
+const mostTries = 20;
 const takenPrefix = 'journal/taken/';
 const takenUntil = z.object({ hash: z.string() });
 
@@ -98,4 +99,19 @@ export function takenOperations({ newest }: Forgotten): Operation[] {
 /** The finding that a store holds, if it is readable. */
 export async function findingIn(store: Store): Promise<OlderCopy | undefined> {
   return olderCopy.safeParse((await store.get(findingKey))?.value).data;
+}
+
+/**
+ * Tries until an attempt has a result. Another process may change the store at the same time.
+ *
+ * @throws Problem `unavailable`: what is not brought back must not count as taken in. The next check begins again.
+ */
+export async function untilDone<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const done = await attempt();
+    if (done !== undefined) return done;
+  }
+  throw new Problem('unavailable', 'The store is too busy to take back what it has forgotten. Try again.', {
+    retryAfterSeconds: 1,
+  });
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { configKeys, describeKey, type Settings } from '@sallyport/config';
-import { codeOrMessage, errorCode, exists, writeStreamAtomic } from '@sallyport/files';
+import { codeOrMessage, errorCode, exists, isDiskFull, writeStreamAtomic } from '@sallyport/files';
 import { Problem, type SiteId, siteRecord } from '@sallyport/protocol';
 import {
   dumpRedisStore,
@@ -182,7 +182,7 @@ async function filesOutside(settings: Settings): Promise<string[]> {
 function problemOf(error: unknown, path: string): unknown {
   const code = errorCode(error);
   if (code === undefined || error instanceof Problem) return error;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  if (isDiskFull(error))
     return new Problem('storage-full', `There is no room for the backup in ${dirname(path)}. Nothing was left there.`, {
       cause: error,
     });

@@ -1,7 +1,7 @@
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Settings } from '@sallyport/config';
-import { codeOrMessage, errorCode, removeIfPresent, writeStreamAtomic } from '@sallyport/files';
+import { codeOrMessage, errorCode, isDiskFull, makeFolder, removeIfPresent, writeStreamAtomic } from '@sallyport/files';
 import { Problem, statePlaces } from '@sallyport/protocol';
 import { dumpSqliteStore, fillStore, moveRedisStoreAside, openRedisStore, openSqliteStore } from '@sallyport/store';
 import type { Key } from './archive-reader.js';
@@ -86,9 +86,9 @@ class Restore {
   async run(): Promise<RestoreReport> {
     const { path, key, settings } = this.options;
     await this.clearStaging();
-    for (const folder of Object.values(this.staging)) await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const folder of Object.values(this.staging)) await makeFolder(folder, 0o700);
     const stagedFile = storeFileOf(this.staging);
-    await mkdir(dirname(stagedFile), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(stagedFile), 0o700);
     const staged = await openSqliteStore({ file: stagedFile });
     const manifest = await visitArchive(
       path,
@@ -98,7 +98,7 @@ class Restore {
     await this.relocate(manifest);
     await this.addRevocationLists();
     const { restoring } = statePlaces(settings.stateDirectory);
-    await mkdir(dirname(restoring), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(restoring), 0o700);
     await writeFile(restoring, `${this.options.now.toISOString()}\n`);
     const aside = await this.exchange(stagedFile);
     await removeIfPresent(restoring);
@@ -118,7 +118,7 @@ class Restore {
 
   private async stage({ folder, path, mode, content }: ArchivedFile): Promise<void> {
     const target = join(this.staging[folder], path);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(target), 0o700);
     // No file of a site runs with the rights of its owner.
     await writeStreamAtomic(target, content, mode & 0o777);
     this.counts.files += 1;
@@ -132,7 +132,7 @@ class Restore {
   private async addRevocationLists(): Promise<void> {
     const { revocationLists: folder } = statePlaces(this.staging.state);
     for (const [index, path] of this.options.revocationLists.entries()) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
       await copyFile(path, join(folder, `${index + 1}-${basename(path)}`));
     }
   }
@@ -164,7 +164,7 @@ class Restore {
 function problemOf(error: unknown): unknown {
   const code = errorCode(error);
   if (code === undefined || error instanceof Problem) return error;
-  if (code === 'ENOSPC' || code === 'EDQUOT')
+  if (isDiskFull(error))
     return new Problem('storage-full', 'There is no room to restore the backup. Free disk space, then try again.', {
       cause: error,
     });

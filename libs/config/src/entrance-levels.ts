@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lchown, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorCode, hasCode, isAbsent, makeFolder, writeFileAtomic } from '@sallyport/files';
+import { errorCode, hasCode, isAbsent, isDiskFull, makeFolder, writeFileAtomic } from '@sallyport/files';
 import {
   type EntranceName,
   Problem,
@@ -109,7 +109,7 @@ async function giveToOwnerOf(parent: string, directory: string): Promise<void> {
 
 function writeProblem(path: string, cause: unknown): Problem {
   const code = errorCode(cause);
-  const isFull = hasCode(cause, 'ENOSPC', 'EDQUOT');
+  const isFull = isDiskFull(cause);
   return new Problem(
     isFull ? 'storage-full' : 'forbidden',
     `The security level of a listener could not be written down in ${path} (${code ?? String(cause)}). ` +

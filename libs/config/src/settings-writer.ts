@@ -1,6 +1,6 @@
 import { rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errorCode, hasCode, makeFolder, removeIfPresent, replaceTextFile } from '@sallyport/files';
+import { errorCode, hasCode, isDiskFull, makeFolder, removeIfPresent, replaceTextFile } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 import { type CloudFile, cloudFileFor, cloudPathsOf, isEmptyCloudTable } from './cloud-files.js';
 import { withFileLock } from './file-lock.js';
@@ -190,7 +190,7 @@ async function keepBackup(directory: string, text: string): Promise<void> {
 function writeProblem(error: unknown): Problem | undefined {
   const name = settingsFileNames.tedge;
   const code = errorCode(error);
-  if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
+  if (isDiskFull(error)) {
     return new Problem('storage-full', `${name} was not changed: the disk is full.`, { cause: error });
   }
   if (code === undefined) return undefined;

@@ -14,6 +14,11 @@ export function isAbsent(error: unknown): boolean {
   return hasCode(error, 'ENOENT', 'ENOTDIR');
 }
 
+/** Whether a system call failed because there is no room: the disk is full (ENOSPC), or the quota of the user is used up (EDQUOT). */
+export function isDiskFull(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC', 'EDQUOT');
+}
+
 /** What to call a failure in a sentence: `ENOENT` and its like, else the error's own message. */
 export function codeOrMessage(error: unknown): string {
   return errorCode(error) ?? (error instanceof Error ? error.message : String(error));

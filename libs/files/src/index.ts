@@ -1,6 +1,7 @@
 export { type FinishedFile, sweepTemporaryFiles, writeFileAtomic, writeFileOnce } from './atomic-file.js';
 export { writeStreamAtomic } from './atomic-stream.js';
-export { codeOrMessage, errorCode, hasCode, isAbsent } from './error-code.js';
+export { syncFolder } from './durable-file.js';
+export { codeOrMessage, errorCode, hasCode, isAbsent, isDiskFull } from './error-code.js';
 export { FileWatch, type FileWatchOptions, type FileWatchTimes } from './file-watch.js';
 export { type HeldRoom, holdRoom } from './held-room.js';
 export { makeFolder } from './make-folder.js';

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { makeFolder, processWithOpenFile } from '@sallyport/files';
+import { makeFolder, processWithOpenFile, syncFolder } from '@sallyport/files';
 import { Problem } from '@sallyport/protocol';
 
 /** A segment that is being written. */
@@ -76,15 +76,6 @@ async function lockFolder(folder: string): Promise<DatabaseSync> {
       `Sallyport already runs here (process ${holder}). Use that one, or stop it (kill ${holder}) and start again. A second site needs another --config-dir.`,
       { cause },
     );
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 
