@@ -1,7 +1,7 @@
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { SerialQueue } from '@sallyport/concurrency';
-import { makeFolder, removeIfPresent, writeFileAtomic } from '@sallyport/files';
+import { makeFolder, removeIfPresent, syncFolder, writeFileAtomic } from '@sallyport/files';
 import { condensed } from './condensed.js';
 import { type JournalChange, type JournalEntry, lineOf } from './journal-entry.js';
 import { bytesOf, entriesIn, type Segment, segmentOf, segmentsIn } from './segments.js';
@@ -131,9 +131,8 @@ export class Journal {
   }
 
   private async lastSegment(): Promise<Segment> {
-    const { folder, owner } = this.options;
-    await makeFolder(folder, 0o700);
-    return (await this.ownSegments()).at(-1) ?? segmentOf(folder, owner, 1);
+    await makeFolder(this.options.folder, 0o700);
+    return (await this.ownSegments()).at(-1) ?? this.makeSegment(1);
   }
 
   private async write(file: FileHandle, text: string): Promise<void> {
@@ -149,10 +148,17 @@ export class Journal {
   }
 
   private async beginNext({ number }: Segment): Promise<void> {
-    const { folder, owner } = this.options;
-    this.current = segmentOf(folder, owner, number + 1);
-    await (await open(this.current.path, 'a', 0o600)).close();
+    this.current = await this.makeSegment(number + 1);
     await this.condense();
+  }
+
+  /** Its name is on disk when this resolves, and so are the new names of what was set aside. */
+  private async makeSegment(number: number): Promise<Segment> {
+    const { folder, owner } = this.options;
+    const segment = segmentOf(folder, owner, number);
+    await (await open(segment.path, 'a', 0o600)).close();
+    await syncFolder(folder);
+    return segment;
   }
 
   /** Replaces the older files by what still matters of them, when all together are too large. */
